@@ -118,7 +118,10 @@ pub struct Core {
     limits: Option<Limits>,
     /// The driver said that it can take nothing now.
     blocked: bool,
+    /// How many attempts in a row have failed for lack of resources.
     exhausted: u32,
+    /// The most bytes that the system may be asked to take after such a failure.
+    bearable: usize,
     next_op: u64,
     cancel_wanted: bool,
     space_wanted: bool,
@@ -159,6 +162,7 @@ impl Core {
             limits: None,
             blocked: false,
             exhausted: 0,
+            bearable: usize::MAX,
             next_op: 0,
             cancel_wanted: false,
             space_wanted: false,
@@ -204,7 +208,13 @@ impl Core {
     /// or a handle to close.
     #[must_use]
     pub fn wants_turn(&self) -> bool {
-        self.can_submit() || matches!(self.phase, Phase::Releasing(_))
+        self.can_submit() || self.wants_close()
+    }
+
+    /// Whether the handle waits to be closed.
+    #[must_use]
+    pub fn wants_close(&self) -> bool {
+        matches!(self.phase, Phase::Releasing(_))
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.

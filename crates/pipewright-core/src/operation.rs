@@ -129,15 +129,17 @@ pub(crate) fn split_written(chunks: &mut Vec<Chunk>, mut written: usize) -> Vec<
     spent
 }
 
-/// Cuts the first `len` bytes off `chunks`, without copying any.
+/// Cuts the first `len` bytes off `chunks`, without copying any. An empty message
+/// at the cut comes off with them.
 pub(crate) fn split_front(chunks: &mut Vec<Chunk>, len: usize) -> Vec<Bytes> {
     let mut front = Vec::new();
     let mut left = len;
-    while left > 0 {
-        let chunk = &mut chunks[0];
+    while let Some(chunk) = chunks.first_mut() {
         if chunk.bytes.len() > left {
-            front.push(chunk.bytes.split_to(left));
-            return front;
+            if left > 0 {
+                front.push(chunk.bytes.split_to(left));
+            }
+            break;
         }
         left -= chunk.bytes.len();
         front.push(chunks.remove(0).bytes);

@@ -1,1 +1,33 @@
+#![doc = include_str!("../../../README.md")]
 
+mod builder;
+mod callback;
+mod effects;
+mod error;
+mod front;
+mod linger;
+mod pace;
+mod progress;
+mod shared;
+mod state;
+mod sys;
+mod wait;
+mod waiters;
+mod writer;
+
+pub use pipewright_core::{JOIN_MAX, Mode, Position};
+
+pub use crate::builder::Builder;
+pub use crate::error::{
+    AttachError, CloseError, Ended, Outcome, PipeError, SendError, SendTimeoutError, TrySendError,
+    WaitError,
+};
+pub use crate::front::async_write::AsyncPipeWriter;
+pub use crate::front::sending::Permit;
+pub use crate::front::waitable::Waitable;
+pub use crate::linger::{StillLingering, wait_lingering};
+pub use crate::progress::{Progress, Summary, Unsent};
+pub use crate::writer::{PipeWriter, WeakPipeWriter};
+
+#[cfg(unix)]
+pub use crate::sys::fifo;

@@ -27,6 +27,7 @@ impl Core {
             self.step(Step::Fail(Failure::PartialMessage));
         } else {
             self.exhausted = 0;
+            self.bearable = usize::MAX;
         }
         self.queue.put_back(operation.chunks);
         self.settle();
@@ -56,6 +57,7 @@ impl Core {
         if !self.land(&operation) {
             return Retry::GivenUp;
         }
+        self.bearable = (operation.len / 2).max(1);
         self.queue.put_back(operation.chunks);
         self.exhausted += 1;
         let retry = if self.exhausted > EXHAUSTED_MAX {
@@ -87,7 +89,12 @@ impl Core {
         }
         let written = written.min(operation.len);
         let doubtful = operation.len - written;
-        let spent = self.account_written(&mut operation, written);
+        let spent = if operation.is_empty() {
+            // An empty message has no byte by which to tell that it was written.
+            Spent::default()
+        } else {
+            self.account_written(&mut operation, written)
+        };
         if rest == Rest::InDoubt {
             self.ledger.in_doubt += doubtful as u64;
             self.in_doubt

@@ -1,7 +1,7 @@
 //! What to do next, and what to tell.
 
 use super::{Core, Event, InFlight, Mode};
-use crate::lifecycle::{Phase, Step};
+use crate::lifecycle::Step;
 use crate::operation::{Limits, OpId, Operation};
 
 /// What to do next, and what to tell.
@@ -38,7 +38,7 @@ impl Core {
     /// Whether the driver should close the handle now; says so once. The driver
     /// answers with [`handle_closed`](Self::handle_closed).
     pub fn poll_close(&mut self) -> bool {
-        let close = matches!(self.phase, Phase::Releasing(_));
+        let close = self.wants_close();
         self.step(Step::Release);
         close
     }
@@ -63,7 +63,7 @@ impl Core {
     fn limits_now(&self) -> Limits {
         let limits = self.limits.unwrap_or_default();
         Limits {
-            max_bytes: (limits.max_bytes >> self.exhausted).max(1),
+            max_bytes: limits.max_bytes.min(self.bearable),
             ..limits
         }
     }

@@ -1,0 +1,51 @@
+//! What follows from a change, collected under the writer's lock and done after
+//! it is released.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::linger::Lingering;
+use crate::shared::{Shared, contain};
+use crate::sys::{Driver, Signal, Timer};
+
+#[derive(Default)]
+#[must_use = "effects must be run after unlocking"]
+pub(crate) struct Effects {
+    /// A turn is owed to this driver, and whether it is to be run here: closing a
+    /// handle does not wait, so it need not wait for the writing side either.
+    pub(crate) turn: Option<(Arc<dyn Driver>, bool)>,
+    /// The operation in flight is to be cancelled.
+    pub(crate) cancel: Option<Arc<dyn Driver>>,
+    pub(crate) woken: Vec<Waker>,
+    pub(crate) signal: Option<Arc<Signal>>,
+    pub(crate) call_back: bool,
+    /// Ends with the writer.
+    pub(crate) lingering: Option<Lingering>,
+    pub(crate) retry: Option<Timer>,
+}
+
+impl Effects {
+    /// What the writer needs comes before what may run user code, so that user
+    /// code that waits for the writer waits for something that is under way.
+    pub(crate) fn run(self, writer: &Arc<Shared>) {
+        if let Some(driver) = self.cancel {
+            driver.cancel();
+        }
+        match self.turn {
+            Some((_, true)) => writer.turn(),
+            Some((driver, false)) => driver.schedule(writer),
+            None => {}
+        }
+        drop((self.lingering, self.retry));
+        if let Some(signal) = self.signal {
+            signal.set();
+        }
+        // Each on its own: a waker that panics must not cost the others their wake.
+        for waker in self.woken {
+            contain(move || waker.wake());
+        }
+        if self.call_back {
+            writer.call_back();
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `AsyncWrite` of futures and of tokio, for code that is generic over it.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use pipewright_core::Refused;
+
+use crate::error::{Ended, Outcome};
+use crate::wait::{End, Line, Wait, Written};
+use crate::writer::PipeWriter;
+
+/// A handle to a writer that implements `AsyncWrite`: that of `futures-io` with
+/// the feature `futures-io`, that of tokio with the feature `tokio`. No runtime is
+/// needed.
+///
+/// Made by [`PipeWriter::async_writer`]. A write waits while the queue is full; a
+/// flush waits until everything is handed to the operating system; closing (or
+/// shutting down) writes what is queued, closes the pipe for all handles, and waits
+/// for that.
+pub struct AsyncPipeWriter {
+    writer: PipeWriter,
+    line: Option<Line>,
+    flush: Option<Written>,
+    close: Option<End>,
+}
+
+impl PipeWriter {
+    /// Another handle, for code that wants an `AsyncWrite`.
+    #[must_use]
+    pub fn async_writer(&self) -> AsyncPipeWriter {
+        AsyncPipeWriter {
+            writer: self.clone(),
+            line: None,
+            flush: None,
+            close: None,
+        }
+    }
+}
+
+#[cfg_attr(
+    not(any(feature = "futures-io", feature = "tokio")),
+    allow(dead_code, reason = "the traits that use it are behind features")
+)]
+impl AsyncPipeWriter {
+    /// The writer.
+    #[must_use]
+    pub fn get_ref(&self) -> &PipeWriter {
+        &self.writer
+    }
+
+    fn poll_write_some(&mut self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let piece = self.writer.piece(buffer);
+        let mut line = match self.line.take() {
+            Some(line) => line,
+            None => match self.writer.shared.try_send_slice(piece) {
+                Ok(_) => return Poll::Ready(Ok(piece.len())),
+                Err(Refused::Full) => Line::new(&self.writer.shared, piece.len()),
+                Err(refused) => return Poll::Ready(Err(self.writer.ended_error(refused))),
+            },
+        };
+        let Poll::Ready(reserved) = line.poll(cx) else {
+            self.line = Some(line);
+            return Poll::Pending;
+        };
+        let permit = match reserved {
+            Ok(reservation) => self.writer.permit(reservation),
+            Err(outcome) => return Poll::Ready(Err(Ended(outcome).into())),
+        };
+        // The caller may come back with another buffer than it waited with.
+        match permit.send(Bytes::copy_from_slice(piece)) {
+            Ok(_) => Poll::Ready(Ok(piece.len())),
+            Err(refused) if refused.is_full() => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Err(refused) => Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, refused))),
+        }
+    }
+
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let writer = &self.writer;
+        let flush = self
+            .flush
+            .get_or_insert_with(|| Written::new(&writer.shared, writer.position()));
+        let flushed = ready!(flush.poll(cx));
+        self.flush = None;
+        Poll::Ready(flushed.map_err(|outcome| Ended(outcome).into()))
+    }
+
+    fn poll_close_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let writer = &self.writer;
+        let close = self.close.get_or_insert_with(|| {
+            writer.finish();
+            End::new(&writer.shared)
+        });
+        match ready!(close.poll(cx)) {
+            Outcome::Closed => Poll::Ready(Ok(())),
+            outcome => Poll::Ready(Err(Ended(outcome).into())),
+        }
+    }
+}
+
+impl fmt::Debug for AsyncPipeWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AsyncPipeWriter")
+            .field(&self.writer)
+            .finish()
+    }
+}
+
+#[cfg(feature = "futures-io")]
+impl futures_io::AsyncWrite for AsyncPipeWriter {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_some(cx, buffer)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_flush_all(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_close_all(cx)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl tokio::io::AsyncWrite for AsyncPipeWriter {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_some(cx, buffer)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_flush_all(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_close_all(cx)
+    }
+}

@@ -1,0 +1,234 @@
+//! One writer as all its users share it: the core behind a lock, and what
+//! follows from every change.
+//!
+//! # The rules of the lock
+//!
+//! * Under the lock: the core, and nothing that waits. No system call that can
+//!   block, no user code (callback, waker, destructor of the user's data).
+//! * After it: the [`Effects`] of the change, in an order in which nothing that
+//!   the writer needs depends on user code that runs before it.
+//!
+//! # Turns
+//!
+//! A *turn* hands one operation to the driver, or closes the handle. At most one
+//! turn is owed at any time (`turn_owed`), so the writing side is told once,
+//! however many sends come meanwhile.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pipewright_core::{Config, Core, Failure, Position, Refused, Retry};
+
+use crate::callback::Callback;
+use crate::linger::Lingering;
+use crate::state::{State, Work};
+use crate::sys::{Driver, Submitted, Timer};
+
+/// The pause before the first retry for lack of resources; each further one is
+/// twice as long.
+const FIRST_RETRY: Duration = Duration::from_millis(1);
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// How many `PipeWriter`s there are.
+    handles: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        linger: Duration,
+        label: Option<String>,
+        callback: Callback,
+    ) -> Arc<Self> {
+        Arc::new(Shared {
+            state: Mutex::new(State::new(config, linger, label, callback)),
+            handles: AtomicUsize::new(1),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the writer, then does what follows from it.
+    pub(crate) fn change<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let value = act(&mut state);
+        let effects = state.effects();
+        drop(state);
+        effects.run(self);
+        value
+    }
+}
+
+/// Sending: the hot path.
+impl Shared {
+    /// Takes the message out of `message`, or copies it and leaves it to the
+    /// caller, who drops it without the lock.
+    pub(crate) fn try_send(self: &Arc<Self>, message: &mut Bytes) -> Result<Position, Refused> {
+        self.send_with(|core| core.send(message))
+    }
+
+    pub(crate) fn try_send_slice(self: &Arc<Self>, message: &[u8]) -> Result<Position, Refused> {
+        self.send_with(|core| core.send_slice(message))
+    }
+
+    fn send_with(
+        self: &Arc<Self>,
+        send: impl FnOnce(&mut Core) -> Result<Position, Refused>,
+    ) -> Result<Position, Refused> {
+        let mut state = self.lock();
+        let position = send(&mut state.core)?;
+        let Some(driver) = state.owe_turn() else {
+            return Ok(position);
+        };
+        let inline = state.writes_inline(&*driver);
+        drop(state);
+        if inline {
+            self.turn();
+        } else {
+            driver.schedule(self);
+        }
+        Ok(position)
+    }
+}
+
+/// The writing side.
+impl Shared {
+    /// Runs one turn. If there is more to do afterwards, another is scheduled
+    /// before any user code runs.
+    pub(crate) fn turn(self: &Arc<Self>) {
+        let work = self.lock().next_work();
+        match work {
+            Work::Nothing => {}
+            Work::Submit(driver, operation) => {
+                let submitted = driver.submit(self, operation);
+                self.landed(&*driver, submitted);
+            }
+            Work::Close { driver, keep } => {
+                // Closed here, before the end is told: then it is true.
+                let kept = driver.detach().filter(|_| keep);
+                self.change(|state| state.closed(kept));
+            }
+        }
+    }
+
+    /// An operation came back.
+    pub(crate) fn landed(self: &Arc<Self>, driver: &dyn Driver, submitted: Submitted) {
+        match submitted {
+            Submitted::Pending => {}
+            Submitted::Completed(operation, written) => {
+                let now = Instant::now();
+                drop(self.change(|state| state.completed(operation, written, now)));
+            }
+            Submitted::NotReady(operation) => {
+                self.change(|state| state.core.handle_not_ready(operation));
+                if let Err(error) = driver.arm(self) {
+                    self.broken(&error);
+                }
+            }
+            Submitted::Exhausted(operation, failure) => {
+                if let Retry::Later { attempt } =
+                    self.change(|state| state.core.handle_exhausted(operation, failure))
+                {
+                    self.retry_later(attempt);
+                }
+            }
+            Submitted::Failed(operation, written, failure, rest) => {
+                drop(
+                    self.change(|state| {
+                        state.core.handle_failed(operation, written, failure, rest)
+                    }),
+                );
+            }
+        }
+    }
+
+    /// The pipe may take something again.
+    pub(crate) fn ready(self: &Arc<Self>) {
+        self.change(|state| state.core.handle_ready());
+    }
+
+    fn broken(self: &Arc<Self>, error: &std::io::Error) {
+        let failure = error
+            .raw_os_error()
+            .map_or(Failure::NoProgress, Failure::Os);
+        self.change(|state| state.core.handle_broken(failure));
+    }
+
+    fn retry_later(self: &Arc<Self>, attempt: u32) {
+        /// Holds the writer: until the retry nothing else need know it.
+        struct Ready(Arc<Shared>);
+        impl Wake for Ready {
+            fn wake(self: Arc<Self>) {
+                self.0.ready();
+            }
+        }
+        let when = Instant::now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
+        match Timer::start(when, Waker::from(Arc::new(Ready(Arc::clone(self))))) {
+            Ok(timer) => drop(self.change(|state| state.retry_by(timer))),
+            Err(error) => self.broken(&error),
+        }
+    }
+}
+
+/// Handles come and go.
+impl Shared {
+    pub(crate) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another handle, unless the last one is gone.
+    pub(crate) fn try_add_handle(&self) -> bool {
+        self.handles
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |handles| {
+                (handles > 0).then_some(handles + 1)
+            })
+            .is_ok()
+    }
+
+    /// One handle less; after the last one the drop policy decides. Never waits.
+    pub(crate) fn remove_handle(self: &Arc<Self>) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let lingers = self.change(State::abandon);
+        if lingers {
+            self.linger();
+        }
+    }
+
+    /// Goes on without handles until the end, or until the time is over.
+    fn linger(self: &Arc<Self>) {
+        /// Does not hold the writer: while it has work, the writing side does.
+        struct Expire(Weak<Shared>);
+        impl Wake for Expire {
+            fn wake(self: Arc<Self>) {
+                if let Some(writer) = self.0.upgrade() {
+                    writer.change(|state| state.core.stop());
+                }
+            }
+        }
+        let limit = self.lock().linger_time();
+        // A time beyond the clock's end, like a timer that cannot be had, is no limit:
+        // data is not thrown away for it.
+        let timer = Instant::now().checked_add(limit).and_then(|when| {
+            let waker = Waker::from(Arc::new(Expire(Arc::downgrade(self))));
+            Timer::start(when, waker).ok()
+        });
+        let lingering = Lingering::enter(timer);
+        let unneeded = self.change(|state| state.linger(lingering));
+        drop(unneeded);
+    }
+}
+
+/// Runs user code on a thread of ours. A panic ends here: it was reported by the
+/// panic hook, and the thread has other writers to serve.
+pub(crate) fn contain(user_code: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(user_code));
+}

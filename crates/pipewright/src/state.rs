@@ -1,0 +1,292 @@
+//! What the lock guards, and what follows from a change of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pipewright_core::{self as core, Config, Core, Event, Mode, Operation, Position, Spent};
+
+use crate::callback::Callback;
+use crate::effects::Effects;
+use crate::error::{Outcome, PipeError};
+use crate::linger::Lingering;
+use crate::pace::Pace;
+use crate::progress::Progress;
+use crate::sys::{Driver, Opened, Pipe, Signal, Timer};
+use crate::waiters::{Until, Waiters};
+
+pub(crate) struct State {
+    pub(crate) core: Core,
+    /// What the writer is called in errors.
+    pub(crate) label: Arc<str>,
+    named: bool,
+    attached: bool,
+    /// From `attach` until the handle is to be closed.
+    driver: Option<Arc<dyn Driver>>,
+    /// The writing side has been told, or a thread is about to run the turn.
+    turn_owed: bool,
+    pace: Pace,
+    pub(crate) waiters: Waiters,
+    pub(crate) callback: Callback,
+    signal: Option<Arc<Signal>>,
+    signalled: bool,
+    linger: Duration,
+    lingering: Option<Lingering>,
+    retry: Option<Timer>,
+    /// The handle goes back to the user instead of being closed.
+    keep_pipe: bool,
+    kept_pipe: Option<Pipe>,
+}
+
+/// What a turn found to do.
+pub(crate) enum Work {
+    Nothing,
+    Submit(Arc<dyn Driver>, Operation),
+    Close { driver: Arc<dyn Driver>, keep: bool },
+}
+
+/// Why a handle was not attached.
+pub(crate) enum Unattachable {
+    Attached,
+    Ended(Outcome),
+    /// The handle carries messages, and the writer joins them.
+    Messages,
+    /// The writer keeps messages apart, and the handle does not.
+    Bytes,
+}
+
+impl State {
+    pub(crate) fn new(
+        config: Config,
+        linger: Duration,
+        name: Option<String>,
+        callback: Callback,
+    ) -> Self {
+        State {
+            core: Core::new(config),
+            named: name.is_some(),
+            label: name.unwrap_or_else(|| "unattached pipe".into()).into(),
+            attached: false,
+            driver: None,
+            turn_owed: false,
+            pace: Pace::default(),
+            waiters: Waiters::default(),
+            callback,
+            signal: None,
+            signalled: false,
+            linger,
+            lingering: None,
+            retry: None,
+            keep_pipe: false,
+            kept_pipe: None,
+        }
+    }
+
+    /// What follows from a change. To be run after unlocking.
+    pub(crate) fn effects(&mut self) -> Effects {
+        let closing = self.core.wants_close();
+        let mut effects = Effects {
+            turn: self.owe_turn().map(|driver| {
+                let here = closing && driver.inline();
+                (driver, here)
+            }),
+            ..Effects::default()
+        };
+        let mut notify = false;
+        while let Some(event) = self.core.poll_event() {
+            let woken = &mut effects.woken;
+            notify = true;
+            match event {
+                Event::Granted(ticket) => self.waiters.take(Until::Granted(ticket), woken),
+                Event::Written => {
+                    let written = Position::new(self.core.progress().written);
+                    self.waiters.take_written(written, woken);
+                }
+                // Told by the callback and the waitable object.
+                Event::Space => {}
+                Event::Refusing => self.waiters.take_senders(woken),
+                Event::Ended => {
+                    self.waiters.take_all(woken);
+                    effects.lingering = self.lingering.take();
+                    effects.retry = self.retry.take();
+                }
+            }
+        }
+        if self.core.poll_cancel().is_some() {
+            effects.cancel.clone_from(&self.driver);
+        }
+        if notify {
+            effects.call_back = self.callback.is_set();
+            if let Some(signal) = self.signal.as_ref().filter(|_| !self.signalled) {
+                self.signalled = true;
+                effects.signal = Some(Arc::clone(signal));
+            }
+        }
+        effects
+    }
+
+    /// The driver, if a turn is wanted that nobody has been told of. From now on
+    /// somebody has.
+    pub(crate) fn owe_turn(&mut self) -> Option<Arc<dyn Driver>> {
+        if self.turn_owed || !self.core.wants_turn() {
+            return None;
+        }
+        let driver = self.driver.clone()?;
+        self.turn_owed = true;
+        Some(driver)
+    }
+
+    /// Whether the sending thread should write by itself. Not while a callback
+    /// runs: one that sends whenever something was written would keep the thread
+    /// that it runs on from all other writers.
+    pub(crate) fn writes_inline(&mut self, driver: &dyn Driver) -> bool {
+        driver.inline() && !self.callback.is_running() && self.pace.was_idle(Instant::now())
+    }
+
+    pub(crate) fn next_work(&mut self) -> Work {
+        self.turn_owed = false;
+        if self.core.poll_close() {
+            let keep = self.keep_pipe;
+            if let Some(driver) = self.driver.take() {
+                return Work::Close { driver, keep };
+            }
+        }
+        let Some(driver) = self.driver.clone() else {
+            return Work::Nothing;
+        };
+        match self.core.poll_submit() {
+            Some(operation) => Work::Submit(driver, operation),
+            None => Work::Nothing,
+        }
+    }
+
+    /// The operation came back with so much written, at this time.
+    pub(crate) fn completed(
+        &mut self,
+        operation: Operation,
+        written: usize,
+        now: Instant,
+    ) -> Spent {
+        self.pace.was_idle(now);
+        self.core.handle_completed(operation, written)
+    }
+
+    /// The handle is closed, or kept.
+    pub(crate) fn closed(&mut self, kept: Option<Pipe>) {
+        self.kept_pipe = kept;
+        self.core.handle_closed();
+    }
+
+    /// Remembers the timer of a retry; the one before is to be dropped after
+    /// unlocking.
+    pub(crate) fn retry_by(&mut self, timer: Timer) -> Option<Timer> {
+        self.retry.replace(timer)
+    }
+
+    pub(crate) fn attach(&mut self, opened: Opened) -> Result<(), (Opened, Unattachable)> {
+        if let Some(why) = self.refuses(&opened) {
+            return Err((opened, why));
+        }
+        self.attached = true;
+        self.driver = Some(opened.driver);
+        if !self.named {
+            self.label = opened.label.into();
+        }
+        Ok(())
+    }
+
+    fn refuses(&mut self, opened: &Opened) -> Option<Unattachable> {
+        if self.attached {
+            return Some(Unattachable::Attached);
+        }
+        match (self.core.mode(), opened.mode) {
+            (Mode::Byte, Mode::Message) => return Some(Unattachable::Messages),
+            (Mode::Message, Mode::Byte) => return Some(Unattachable::Bytes),
+            _ => {}
+        }
+        let attached = self.core.attach(opened.driver.limits());
+        attached
+            .err()
+            .map(|outcome| Unattachable::Ended(self.explain(outcome)))
+    }
+
+    /// The last handle is gone: what the drop policy says. Whether the writer goes
+    /// on without.
+    pub(crate) fn abandon(&mut self) -> bool {
+        if self.attached && !self.linger.is_zero() {
+            self.core.finish();
+        } else {
+            self.core.stop();
+        }
+        self.core.progress().outcome.is_none()
+    }
+
+    pub(crate) fn linger_time(&self) -> Duration {
+        self.linger
+    }
+
+    /// Lingers until the end. If that has come already, the argument is to be
+    /// dropped after unlocking.
+    pub(crate) fn linger(&mut self, lingering: Lingering) -> Option<Lingering> {
+        match self.core.progress().outcome {
+            Some(_) => Some(lingering),
+            None => self.lingering.replace(lingering),
+        }
+    }
+
+    pub(crate) fn driver(&self) -> Option<Arc<dyn Driver>> {
+        self.driver.clone()
+    }
+
+    /// What the user called it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.named.then_some(&*self.label)
+    }
+
+    /// Stops, and keeps the handle for the user.
+    pub(crate) fn stop_and_keep(&mut self) {
+        self.keep_pipe = true;
+        self.core.stop();
+    }
+
+    pub(crate) fn take_kept_pipe(&mut self) -> Option<Pipe> {
+        self.kept_pipe.take()
+    }
+
+    /// The core's outcome, with the name of the pipe.
+    pub(crate) fn explain(&self, outcome: core::Outcome) -> Outcome {
+        match outcome {
+            core::Outcome::Closed => Outcome::Closed,
+            core::Outcome::Stopped => Outcome::Stopped,
+            core::Outcome::Failed(failure) => {
+                Outcome::Failed(PipeError::new(Arc::clone(&self.label), failure))
+            }
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let progress = self.core.progress();
+        Progress::new(
+            progress,
+            progress.outcome.map(|outcome| self.explain(outcome)),
+        )
+    }
+
+    /// The waitable object, made on first use.
+    pub(crate) fn signal(&mut self) -> std::io::Result<Arc<Signal>> {
+        if let Some(signal) = &self.signal {
+            return Ok(Arc::clone(signal));
+        }
+        let signal = Arc::new(Signal::new()?);
+        self.signal = Some(Arc::clone(&signal));
+        Ok(signal)
+    }
+
+    /// The existing waitable object, which may be set for the next event again.
+    pub(crate) fn rearm_signal(&mut self) {
+        self.signalled = false;
+    }
+
+    pub(crate) fn signal_if_made(&self) -> Option<Arc<Signal>> {
+        self.signal.clone()
+    }
+}

@@ -1,0 +1,128 @@
+//! Everything that touches the operating system, and all unsafe code.
+//!
+//! # The contract of a driver
+//!
+//! A [`Driver`] carries the operations of one writer to one handle. It never
+//! looks into the writer's state; the writer never asks what kind of driver it
+//! has, beyond [`Driver::inline`].
+//!
+//! * **One operation at a time.** [`Driver::submit`] is called only when no
+//!   operation is in flight, so at most one thread is in it, and never while
+//!   [`Driver::detach`] runs. The other methods may be called at any time, from
+//!   any thread.
+//! * **Every operation comes back exactly once**: in the answer of `submit`, or,
+//!   after [`Submitted::Pending`], through `Shared::landed`. Until then the
+//!   driver owns it, and with it the memory that the kernel may touch (buffer,
+//!   control block, handle): whatever the user does meanwhile, it is freed only
+//!   after the kernel reported the completion.
+//! * **Nothing waits for the pipe** in a driver that is inline. One that is not
+//!   may block in `submit`, on the thread that it owns, and nowhere else.
+//! * **No lock of the driver is held** while `Shared` is called.
+//! * After `detach`, the other methods do nothing and succeed.
+//!
+//! Each system provides in its module:
+//!
+//! * `Pipe`, the owned handle a writer is made from, and `open`, which finds out
+//!   what kind of handle it is and picks the driver that fits; `mode`, whether it
+//!   carries messages;
+//! * `Signal`, the waitable object for foreign event loops;
+//! * `Timer`, which wakes a waker at a time;
+//! * `parker`, which tells how the current thread waits.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
+
+use crate::shared::Shared;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::fifo;
+#[cfg(unix)]
+pub(crate) use unix::{Pipe, Signal, Timer, mode, open, parker};
+
+#[cfg(not(unix))]
+mod unsupported;
+#[cfg(not(unix))]
+pub(crate) use unsupported::{Pipe, Signal, Timer, mode, open, parker};
+
+/// Carries the operations of one writer. See the [module](self) for the contract.
+pub(crate) trait Driver: Send + Sync {
+    /// How much one operation may hold.
+    fn limits(&self) -> Limits;
+
+    /// Whether `submit` and `detach` never wait, so that callers' threads may
+    /// run the writer's turns. If not, only the thread behind `schedule` does.
+    fn inline(&self) -> bool;
+
+    /// Have `Shared::turn` called soon, on the writing side.
+    fn schedule(&self, writer: &Arc<Shared>);
+
+    /// Starts the operation.
+    fn submit(&self, writer: &Arc<Shared>, operation: Operation) -> Submitted;
+
+    /// After [`Submitted::NotReady`]: call `Shared::ready`, once, when a write
+    /// may get further.
+    fn arm(&self, writer: &Arc<Shared>) -> io::Result<()>;
+
+    /// Ends the operation in flight soon, as cancelled, if it has not ended yet.
+    fn cancel(&self);
+
+    /// Gives the handle up, for the caller to close or to keep. Called once.
+    fn detach(&self) -> Option<Pipe>;
+
+    /// Whether the reader has taken everything that was written.
+    fn is_read(&self) -> io::Result<bool>;
+}
+
+/// What became of an operation that was submitted.
+pub(crate) enum Submitted {
+    /// It wrote this many bytes: all, or the first part.
+    Completed(Operation, usize),
+    /// The pipe takes nothing now.
+    NotReady(Operation),
+    /// The system lacks resources for it; nothing was written.
+    Exhausted(Operation, Failure),
+    /// It failed or was cancelled, after this many bytes.
+    Failed(Operation, usize, Failure, Rest),
+    /// The kernel has it; it comes back through `Shared::landed`.
+    #[cfg_attr(unix, allow(dead_code, reason = "Unix drivers complete at once"))]
+    Pending,
+}
+
+/// A handle that was found fit, and the driver that serves it.
+pub(crate) struct Opened {
+    pub(crate) driver: Arc<dyn Driver>,
+    /// Whether the handle carries messages, whatever the writer was told.
+    pub(crate) mode: Mode,
+    /// What it is, for people: `fd 5 (pipe)`.
+    pub(crate) label: String,
+}
+
+/// A handle that cannot be served, given back, and why.
+pub(crate) struct Refused {
+    pub(crate) pipe: Pipe,
+    pub(crate) error: io::Error,
+}
+
+/// What the user said about a handle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Handling {
+    /// Nobody else uses the open file description.
+    pub(crate) sole_owner: bool,
+    /// The size that the pipe's own buffer should have, in bytes.
+    pub(crate) pipe_size: Option<usize>,
+}
+
+/// How a thread waits, and how it is woken.
+pub(crate) trait Park: Send + Sync {
+    /// Waits until [`unpark`](Self::unpark) is or was called, the time is over,
+    /// or for no reason.
+    fn park(&self, timeout: Option<Duration>);
+
+    /// Ends the current or next [`park`](Self::park).
+    fn unpark(&self);
+}

@@ -1,0 +1,206 @@
+//! The driver for descriptors that can only block: a thread of their own.
+//!
+//! Regular files and block devices are simply written: they do not keep a writer
+//! waiting for a reader. Whatever else ends here (a terminal that cannot be
+//! reopened, a pipe where the system has no way to write it without waiting) is
+//! written in pieces that fit when `poll` says so, so that the thread waits in
+//! `poll`, where a cancel reaches it, and not in `write`, where none would.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use pipewright_core::{Failure, Limits, Operation, Rest};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::signal::Signal;
+use super::{set_parker, sigpipe, write};
+use crate::shared::{Shared, contain};
+use crate::sys::{Driver, Park, Pipe, Refused, Submitted};
+
+/// POSIX guarantees a pipe that polls as writable room for this many bytes
+/// (`_POSIX_PIPE_BUF`; limits.h).
+const FITS: usize = 512;
+
+pub(super) struct BlockingThread {
+    /// Read-locked by the thread while it writes, write-locked only by `detach`,
+    /// which never runs at the same time as `submit`.
+    pipe: RwLock<Option<OwnedFd>>,
+    /// Set when the operation in flight should end; only pollable descriptors
+    /// can wait long enough for it to matter.
+    cancelled: Option<Signal>,
+    mail: Mutex<Mail>,
+    posted: Condvar,
+}
+
+#[derive(Default)]
+struct Mail {
+    /// The writer that wants a turn.
+    writer: Option<Arc<Shared>>,
+    /// Somebody waits on this thread and was woken.
+    unparked: bool,
+    /// The handle is gone: nothing is left to do.
+    over: bool,
+}
+
+impl BlockingThread {
+    pub(super) fn open(pipe: Pipe, pollable: bool) -> Result<Arc<Self>, Refused> {
+        let cancelled = match pollable.then(Signal::new).transpose() {
+            Ok(signal) => signal,
+            Err(error) => return Err(Refused { pipe, error }),
+        };
+        let driver = Arc::new(BlockingThread {
+            pipe: RwLock::new(Some(pipe)),
+            cancelled,
+            mail: Mutex::default(),
+            posted: Condvar::new(),
+        });
+        let thread = Arc::clone(&driver);
+        let spawned = std::thread::Builder::new()
+            .name("pipewright-file".into())
+            .spawn(move || thread.run());
+        match (spawned, driver) {
+            (Ok(_), driver) => Ok(driver),
+            (Err(error), driver) => match driver.detach() {
+                Some(pipe) => Err(Refused { pipe, error }),
+                None => Ok(driver),
+            },
+        }
+    }
+
+    fn run(self: Arc<Self>) {
+        sigpipe::block_all();
+        set_parker(Arc::new(ThreadPark(Arc::clone(&self))));
+        while self.step(None) {}
+    }
+
+    /// Waits for something to do, and does it. False when all is over.
+    fn step(&self, timeout: Option<Duration>) -> bool {
+        let idle = |mail: &mut Mail| mail.writer.is_none() && !mail.unparked && !mail.over;
+        let mail = self.mail();
+        let mut mail = match timeout {
+            None => self
+                .posted
+                .wait_while(mail, idle)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                self.posted
+                    .wait_timeout_while(mail, timeout, idle)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        };
+        mail.unparked = false;
+        let (writer, over) = (mail.writer.take(), mail.over);
+        drop(mail);
+        if let Some(writer) = writer {
+            contain(|| writer.turn());
+            // The last reference may run the user's destructors.
+            contain(move || drop(writer));
+            return true;
+        }
+        !over
+    }
+
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the operation, or waits until a piece of it fits and writes that.
+    fn write(&self, fd: &OwnedFd, operation: &Operation) -> Result<usize, Errno> {
+        let Some(cancelled) = &self.cancelled else {
+            return write::with_slices(operation, |slices| rustix::io::writev(fd, slices));
+        };
+        let first = operation.first();
+        loop {
+            let mut fds = [
+                PollFd::new(fd, PollFlags::OUT),
+                PollFd::new(cancelled, PollFlags::IN),
+            ];
+            poll(&mut fds, None)?;
+            if !fds[1].revents().is_empty() {
+                return Err(Errno::CANCELED);
+            }
+            match rustix::io::write(fd, &first[..first.len().min(FITS)]) {
+                // Somebody made the description non-blocking and was faster.
+                Err(Errno::AGAIN) => {}
+                written => return written,
+            }
+        }
+    }
+}
+
+impl Driver for BlockingThread {
+    fn limits(&self) -> Limits {
+        write::LIMITS
+    }
+
+    fn inline(&self) -> bool {
+        false
+    }
+
+    fn schedule(&self, writer: &Arc<Shared>) {
+        self.mail().writer = Some(Arc::clone(writer));
+        self.posted.notify_one();
+    }
+
+    fn submit(&self, _: &Arc<Shared>, operation: Operation) -> Submitted {
+        let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(fd) = &*pipe else {
+            return Submitted::Failed(
+                operation,
+                0,
+                Failure::Os(Errno::BADF.raw_os_error()),
+                Rest::Unsent,
+            );
+        };
+        let written = write::retry_interrupted(|| self.write(fd, &operation));
+        write::outcome(operation, written)
+    }
+
+    fn arm(&self, writer: &Arc<Shared>) -> io::Result<()> {
+        // A device that says "not now" although it cannot be polled.
+        std::thread::sleep(Duration::from_millis(1));
+        writer.ready();
+        Ok(())
+    }
+
+    fn cancel(&self) {
+        if let Some(cancelled) = &self.cancelled {
+            cancelled.set();
+        }
+    }
+
+    fn detach(&self) -> Option<Pipe> {
+        let pipe = self
+            .pipe
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.mail().over = true;
+        self.posted.notify_one();
+        pipe
+    }
+
+    fn is_read(&self) -> io::Result<bool> {
+        let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
+        pipe.as_ref()
+            .map_or(Ok(true), |fd| write::is_read(std::os::fd::AsFd::as_fd(fd)))
+    }
+}
+
+/// On the driver's own thread, waiting means going on with its work.
+struct ThreadPark(Arc<BlockingThread>);
+
+impl Park for ThreadPark {
+    fn park(&self, timeout: Option<Duration>) {
+        let _ = self.0.step(timeout);
+    }
+
+    fn unpark(&self) {
+        self.0.mail().unparked = true;
+        self.0.posted.notify_one();
+    }
+}

@@ -1,0 +1,65 @@
+//! A system that has no driver yet: everything compiles, and every handle is
+//! refused. It keeps the contract of [`sys`](super) honest.
+
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use pipewright_core::Mode;
+
+use crate::sys::{Handling, Opened, Park, Refused};
+
+#[cfg(windows)]
+pub(crate) type Pipe = std::os::windows::io::OwnedHandle;
+#[cfg(not(windows))]
+pub(crate) type Pipe = std::convert::Infallible;
+
+pub(crate) fn mode(_: &Pipe) -> Mode {
+    Mode::Byte
+}
+
+pub(crate) fn open(pipe: Pipe, _: Handling) -> Result<Opened, Refused> {
+    let error = io::ErrorKind::Unsupported.into();
+    Err(Refused { pipe, error })
+}
+
+#[derive(Debug)]
+pub(crate) struct Signal(());
+
+impl Signal {
+    pub(crate) fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn set(&self) {}
+
+    pub(crate) fn clear(&self) {}
+}
+
+pub(crate) struct Timer(());
+
+impl Timer {
+    pub(crate) fn start(_: Instant, _: Waker) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+pub(crate) fn parker() -> Arc<dyn Park> {
+    Arc::new(ThreadPark(std::thread::current()))
+}
+
+struct ThreadPark(std::thread::Thread);
+
+impl Park for ThreadPark {
+    fn park(&self, timeout: Option<Duration>) {
+        match timeout {
+            Some(timeout) => std::thread::park_timeout(timeout),
+            None => std::thread::park(),
+        }
+    }
+
+    fn unpark(&self) {
+        self.0.unpark();
+    }
+}

@@ -1,0 +1,316 @@
+//! Waiting: the same conditions for tasks and for threads.
+//!
+//! A wait is polled with a waker, as a future is. Async functions poll it from
+//! their task; blocking ones poll it from [`block_on`], whose waker unparks the
+//! thread. Dropping a wait takes it off the writer's list.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use pipewright_core::{Position, Refused, Reservation, Ticket};
+
+use crate::error::Outcome;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::sys::{self, Park, Timer};
+use crate::waiters::{Until, WaiterId};
+
+/// A condition that comes true, or the end.
+pub(crate) trait Wait: Unpin {
+    type Output;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Waits as a task.
+    async fn wait(mut self) -> Self::Output
+    where
+        Self: Sized,
+    {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Waits as a thread, at most `timeout`.
+    fn wait_timeout(mut self, timeout: Duration) -> Option<Self::Output>
+    where
+        Self: Sized,
+    {
+        block_on(Instant::now().checked_add(timeout), |cx| self.poll(cx))
+    }
+
+    /// Waits as a thread.
+    fn wait_forever(mut self) -> Self::Output
+    where
+        Self: Sized,
+    {
+        loop {
+            if let Some(output) = block_on(None, |cx| self.poll(cx)) {
+                return output;
+            }
+        }
+    }
+}
+
+/// Polls until it is ready or the deadline has passed; at least once.
+fn block_on<T>(
+    deadline: Option<Instant>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    struct Unpark(Arc<dyn Park>);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let parker = sys::parker();
+    let waker = Waker::from(Arc::new(Unpark(Arc::clone(&parker))));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = poll(&mut cx) {
+            return Some(output);
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return None;
+        }
+        parker.park(left);
+    }
+}
+
+/// An entry in the writer's list of waiters, which ends with this value.
+struct Entry {
+    writer: Arc<Shared>,
+    registered: Option<(Until, WaiterId)>,
+}
+
+impl Entry {
+    fn new(writer: &Arc<Shared>) -> Self {
+        Entry {
+            writer: Arc::clone(writer),
+            registered: None,
+        }
+    }
+
+    /// Registers the task for `until`, unless `ready` finds that it need not wait.
+    /// The waker is cloned before the lock is taken, and what it replaces is
+    /// dropped after: both are user code.
+    fn register<T>(
+        &mut self,
+        cx: &Context<'_>,
+        until: Until,
+        ready: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Poll<T> {
+        let waker = cx.waker().clone();
+        let mut state = self.writer.lock();
+        if let Some(output) = ready(&mut state) {
+            drop(state);
+            return Poll::Ready(output);
+        }
+        let (_, id) = *self
+            .registered
+            .get_or_insert_with(|| (until, state.waiters.new_id()));
+        let replaced = state.waiters.register(until, id, waker);
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some((until, id)) = self.registered {
+            let waker = self.writer.lock().waiters.remove(until, id);
+            drop(waker);
+        }
+    }
+}
+
+/// Until everything before a position is written, or the writer has ended.
+pub(crate) struct Written {
+    entry: Entry,
+    position: Position,
+}
+
+impl Written {
+    pub(crate) fn new(writer: &Arc<Shared>, position: Position) -> Self {
+        Written {
+            entry: Entry::new(writer),
+            position,
+        }
+    }
+}
+
+impl Wait for Written {
+    type Output = Result<(), Outcome>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let position = self.position;
+        self.entry.register(cx, Until::Written(position), |state| {
+            if state.core.is_written(position) {
+                return Some(Ok(()));
+            }
+            let outcome = state.core.progress().outcome?;
+            Some(Err(state.explain(outcome)))
+        })
+    }
+}
+
+/// Until the writer has ended.
+pub(crate) struct End(Entry);
+
+impl End {
+    pub(crate) fn new(writer: &Arc<Shared>) -> Self {
+        End(Entry::new(writer))
+    }
+}
+
+impl Wait for End {
+    type Output = Outcome;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.0.register(cx, Until::Ended, |state| {
+            let outcome = state.core.progress().outcome?;
+            Some(state.explain(outcome))
+        })
+    }
+}
+
+/// Until there is room for a message, in the order in which the waits began.
+pub(crate) struct Line {
+    writer: Arc<Shared>,
+    len: usize,
+    place: Option<Place>,
+}
+
+/// A ticket, and its entry in the list of waiters.
+struct Place {
+    ticket: Ticket,
+    entry: Entry,
+}
+
+impl Line {
+    pub(crate) fn new(writer: &Arc<Shared>, len: usize) -> Self {
+        Line {
+            writer: Arc::clone(writer),
+            len,
+            place: None,
+        }
+    }
+
+    /// Gets the capacity at once, or a place in the line.
+    fn begin(&mut self) -> Poll<Result<Reservation, Outcome>> {
+        let (len, writer) = (self.len, &self.writer);
+        let begun = writer.change(|state| match state.core.reserve(len) {
+            Ok(reservation) => Ok(Ok(reservation)),
+            Err(Refused::Closed(outcome)) => Err(state.explain(outcome)),
+            Err(Refused::Full) => match state.core.wait_in_line(len) {
+                Ok(ticket) => Ok(Err(ticket)),
+                Err(outcome) => Err(state.explain(outcome)),
+            },
+        });
+        match begun {
+            Ok(Ok(reservation)) => Poll::Ready(Ok(reservation)),
+            Err(outcome) => Poll::Ready(Err(outcome)),
+            Ok(Err(ticket)) => {
+                let entry = Entry::new(writer);
+                self.place = Some(Place { ticket, entry });
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Wait for Line {
+    type Output = Result<Reservation, Outcome>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.place.is_none() {
+            if let Poll::Ready(output) = self.begin() {
+                return Poll::Ready(output);
+            }
+        }
+        let Some(Place { ticket, mut entry }) = self.place.take() else {
+            return Poll::Pending;
+        };
+        let until = Until::Granted(ticket.id());
+        let mut ticket = Some(ticket);
+        let polled = entry.register(cx, until, |state| {
+            match state.core.claim(ticket.take()?) {
+                Ok(reservation) => return Some(Ok(reservation)),
+                Err(waiting) => ticket = Some(waiting),
+            }
+            let outcome = state.core.refusal()?;
+            Some(Err(state.explain(outcome)))
+        });
+        match (polled, ticket) {
+            (Poll::Pending, Some(ticket)) => {
+                self.place = Some(Place { ticket, entry });
+                Poll::Pending
+            }
+            (polled, ticket) => {
+                if let Some(ticket) = ticket {
+                    self.writer.change(|state| state.core.leave(ticket));
+                }
+                polled
+            }
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(Place { ticket, entry }) = self.place.take() {
+            drop(entry);
+            self.writer.change(|state| state.core.leave(ticket));
+        }
+    }
+}
+
+/// Until the reader has taken everything that was written: asked again and again,
+/// at growing intervals, because no system reports it.
+pub(crate) struct Read {
+    writer: Arc<Shared>,
+    pause: Duration,
+    timer: Option<Timer>,
+}
+
+impl Read {
+    const FIRST_PAUSE: Duration = Duration::from_micros(50);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
+    pub(crate) fn new(writer: &Arc<Shared>) -> Self {
+        Read {
+            writer: Arc::clone(writer),
+            pause: Self::FIRST_PAUSE,
+            timer: None,
+        }
+    }
+}
+
+impl Wait for Read {
+    type Output = std::io::Result<Option<Outcome>>;
+
+    /// `None`: all was read. The outcome: the handle is gone, and nobody can tell.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (driver, outcome) = {
+            let state = self.writer.lock();
+            let refusal = state.core.refusal().map(|outcome| state.explain(outcome));
+            (state.driver(), refusal)
+        };
+        let Some(driver) = driver else {
+            return Poll::Ready(Ok(outcome));
+        };
+        match driver.is_read() {
+            Ok(true) => return Poll::Ready(Ok(None)),
+            Ok(false) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        match Timer::start(Instant::now() + self.pause, cx.waker().clone()) {
+            Ok(timer) => self.timer = Some(timer),
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
+        Poll::Pending
+    }
+}

@@ -33,10 +33,11 @@ use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 
 use super::reactor::Timer;
+use super::system;
 use crate::wait::Wait;
 
 /// Creates a FIFO that only its owner may open (mode 0600, less the umask).
@@ -46,11 +47,7 @@ use crate::wait::Wait;
 /// The system's; [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is
 /// anything at `path`.
 pub fn create(path: impl AsRef<Path>) -> io::Result<()> {
-    let mode = Mode::RUSR | Mode::WUSR;
-    #[cfg(not(target_vendor = "apple"))]
-    rustix::fs::mknodat(CWD, path.as_ref(), FileType::Fifo, mode, 0)?;
-    #[cfg(target_vendor = "apple")]
-    rustix::fs::mkfifoat(CWD, path.as_ref(), mode)?;
+    system::make_fifo(path.as_ref(), Mode::RUSR | Mode::WUSR)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! waiting and without touching what others share.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use pipewright_core::Mode;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use rustix::net::sockopt::socket_type;
 
-use super::write::{self, Mechanism};
+use super::system;
+use super::write::Mechanism;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -47,13 +48,13 @@ impl Kind {
         }
         Ok(match file_type {
             FileType::Fifo => Kind::Pipe {
-                packets: flags.contains(write::PACKETS),
+                packets: flags.contains(system::PACKETS),
             },
             FileType::Socket => Kind::Socket {
                 stream: socket_type(fd)? == SocketType::STREAM,
             },
             FileType::CharacterDevice if rustix::termios::isatty(fd) => Kind::Terminal,
-            FileType::CharacterDevice if is_memory_device(&stat) => Kind::Memory,
+            FileType::CharacterDevice if system::is_memory_device(&stat) => Kind::Memory,
             FileType::RegularFile => Kind::Regular,
             _ => Kind::Other,
         })
@@ -93,14 +94,12 @@ impl Kind {
         match self {
             Kind::Socket { .. } => Some((Mechanism::Socket, None)),
             Kind::Memory => Some((Mechanism::Plain, None)),
-            Kind::Pipe { .. } if write::is_anonymous(fd) && write::has_nowait() => {
-                Some((Mechanism::NoWait, None))
-            }
+            Kind::Pipe { .. } if system::takes_nowait(fd) => Some((Mechanism::NoWait, None)),
             Kind::Pipe { packets: false } | Kind::Terminal => {
                 if sole_owner && set_nonblocking(fd).is_ok() {
                     return Some((Mechanism::Plain, None));
                 }
-                match reopen(fd) {
+                match system::reopen(fd) {
                     Some(own) => Some((Mechanism::Plain, Some(own))),
                     None => is_nonblocking(fd).then_some((Mechanism::Plain, None)),
                 }
@@ -119,46 +118,4 @@ fn is_nonblocking(fd: &OwnedFd) -> bool {
 
 fn set_nonblocking(fd: &OwnedFd) -> rustix::io::Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)
-}
-
-/// The same file, through an open file description that nobody shares.
-///
-/// Only on Linux is `/proc/self/fd` a way to the file itself; elsewhere
-/// `/dev/fd` duplicates the descriptor, and its description stays shared.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn reopen(fd: &OwnedFd) -> Option<OwnedFd> {
-    if is_terminal_master(fd.as_fd()) {
-        return None;
-    }
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let own = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
-    let (ours, theirs) = (fstat(&own).ok()?, fstat(fd).ok()?);
-    let same =
-        (ours.st_dev, ours.st_ino, ours.st_rdev) == (theirs.st_dev, theirs.st_ino, theirs.st_rdev);
-    same.then_some(own)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn reopen(_: &OwnedFd) -> Option<OwnedFd> {
-    None
-}
-
-/// The master side of a pseudoterminal is a device that makes a new terminal
-/// each time it is opened: it must not be reopened.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_terminal_master(fd: BorrowedFd<'_>) -> bool {
-    rustix::pty::ptsname(fd, Vec::new()).is_ok()
-}
-
-/// Major number 1 (devices.txt of the Linux documentation): `/dev/null`,
-/// `/dev/full` and their kin, which complete every write at once.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_memory_device(stat: &rustix::fs::Stat) -> bool {
-    rustix::fs::major(stat.st_rdev) == 1
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_memory_device(_: &rustix::fs::Stat) -> bool {
-    false
 }

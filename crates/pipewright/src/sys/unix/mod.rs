@@ -21,6 +21,20 @@ mod source;
 mod thread;
 mod write;
 
+/// What the system can do: its own ways, or those that every Unix has.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(pipewright_portable)
+))]
+#[path = "linux.rs"]
+mod system;
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(pipewright_portable)
+)))]
+#[path = "portable.rs"]
+mod system;
+
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -49,7 +63,7 @@ pub(crate) fn open(pipe: Pipe, handling: Handling) -> Result<Opened, Refused> {
     };
     let (mode, label) = (kind.mode(), kind.label(&pipe));
     if let Some(size) = handling.pipe_size {
-        write::set_pipe_size(&pipe, size);
+        system::set_pipe_size(&pipe, size);
     }
     let driver: Arc<dyn crate::sys::Driver> = match kind.mechanism(&pipe, handling.sole_owner) {
         Some((mechanism, reopened)) => readiness::Readiness::open(pipe, reopened, mechanism)?,

@@ -9,6 +9,7 @@ use pipewright_core::{Limits, Operation};
 
 use super::reactor::Reactor;
 use super::source::Source;
+use super::system;
 use super::write::{self, Mechanism};
 use crate::shared::Shared;
 use crate::sys::{Driver, Pipe, Refused, Submitted};
@@ -98,6 +99,6 @@ impl Driver for Readiness {
     }
 
     fn is_read(&self) -> io::Result<bool> {
-        self.with_source(|source| source.fd().map_or(Ok(true), write::is_read))
+        self.with_source(|source| source.fd().map_or(Ok(true), system::is_read))
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::system;
+
 /// An `eventfd` on Linux, a pipe elsewhere.
 #[derive(Debug)]
 pub(crate) struct Signal {
@@ -12,29 +14,9 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new() -> io::Result<Self> {
-        use rustix::event::{EventfdFlags, eventfd};
-        let reader = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Signal {
-            reader,
-            writer: None,
-        })
-    }
-
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(crate) fn new() -> io::Result<Self> {
-        use rustix::fs::{OFlags, fcntl_setfl};
-        use rustix::io::{FdFlags, fcntl_setfd};
-        let (reader, writer) = rustix::pipe::pipe()?;
-        for end in [&reader, &writer] {
-            fcntl_setfd(end, FdFlags::CLOEXEC)?;
-            fcntl_setfl(end, OFlags::NONBLOCK)?;
-        }
-        Ok(Signal {
-            reader,
-            writer: Some(writer),
-        })
+        let (reader, writer) = system::flag()?;
+        Ok(Signal { reader, writer })
     }
 
     /// Makes it readable. That it is full already is as good.

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::signal::Signal;
-use super::{set_parker, sigpipe, write};
+use super::{set_parker, sigpipe, system, write};
 use crate::shared::{Shared, contain};
 use crate::sys::{Driver, Park, Pipe, Refused, Submitted};
 
@@ -187,7 +187,7 @@ impl Driver for BlockingThread {
     fn is_read(&self) -> io::Result<bool> {
         let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
         pipe.as_ref()
-            .map_or(Ok(true), |fd| write::is_read(std::os::fd::AsFd::as_fd(fd)))
+            .map_or(Ok(true), |fd| system::is_read(std::os::fd::AsFd::as_fd(fd)))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::callback::{Callback, OnProgress};
 use crate::error::{AttachError, Pipe};
 use crate::progress::Progress;
 use crate::shared::Shared;
-use crate::sys::Handling;
-use crate::writer::PipeWriter;
+use crate::sys::{self, Handling};
+use crate::writer::{self, PipeWriter};
 
 /// How long a dropped writer goes on by itself, unless set.
 const LINGER: Duration = Duration::from_secs(5);
@@ -129,20 +129,19 @@ impl Builder {
     /// As [`PipeWriter::attach`], and [`InvalidInput`](io::ErrorKind::InvalidInput)
     /// for a capacity of 0. The handle is inside.
     pub fn build(self, pipe: impl Into<Pipe>) -> Result<PipeWriter, AttachError> {
-        let pipe = pipe.into();
-        let (mode, handling) = (self.mode, self.handling);
-        let name = self.name.clone();
-        // Which mode it is shows only after the handle was looked at, and the
-        // handle is given to a writer that has its mode.
-        let mode = mode.unwrap_or_else(|| crate::sys::mode(&pipe));
-        match self.mode(mode).unattached() {
-            Ok(writer) => writer.attach_with(pipe, handling).map(|()| writer),
-            Err(error) => Err(refuse(
-                name.unwrap_or_else(|| format!("{pipe:?}")),
-                pipe,
-                error,
-            )),
-        }
+        let (pipe, name) = (pipe.into(), self.name.as_deref());
+        let capacity = match self.checked_capacity() {
+            Ok(capacity) => capacity,
+            Err(error) => {
+                let name = name.map_or_else(|| sys::describe(&pipe).label, str::to_owned);
+                return Err(AttachError::new(pipe, name, error));
+            }
+        };
+        let opened = writer::open(name, pipe, self.handling)?;
+        let mode = self.mode.unwrap_or(opened.description.mode);
+        let writer = self.mode(mode).with_capacity(capacity);
+        writer.attach_opened(opened)?;
+        Ok(writer)
     }
 
     /// Makes the writer without a pipe: it queues until
@@ -155,13 +154,17 @@ impl Builder {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a capacity of 0.
     pub fn unattached(self) -> io::Result<PipeWriter> {
-        let capacity = NonZeroU64::new(self.capacity).ok_or_else(|| {
+        let capacity = self.checked_capacity()?;
+        Ok(self.with_capacity(capacity))
+    }
+
+    fn checked_capacity(&self) -> io::Result<NonZeroU64> {
+        NonZeroU64::new(self.capacity).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "a writer with a capacity of 0 bytes could accept nothing",
             )
-        })?;
-        Ok(self.with_capacity(capacity))
+        })
     }
 
     pub(crate) fn default_unattached() -> PipeWriter {
@@ -175,10 +178,6 @@ impl Builder {
             shared: Shared::new(Config { capacity, mode }, self.linger, self.name, callback),
         }
     }
-}
-
-pub(crate) fn refuse(name: String, pipe: Pipe, error: io::Error) -> AttachError {
-    AttachError::new(pipe, name, error)
 }
 
 impl fmt::Debug for Builder {

@@ -1,5 +1,6 @@
 //! What the lock guards, and what follows from a change of it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use pipewright_core::{self as core, Config, Core, Event, Mode, Operation, Positi
 
 use crate::callback::Callback;
 use crate::effects::Effects;
-use crate::error::{Outcome, PipeError};
+use crate::error::{Ended, Outcome, PipeError};
 use crate::linger::Lingering;
 use crate::pace::Pace;
 use crate::progress::Progress;
@@ -52,6 +53,27 @@ pub(crate) enum Unattachable {
     Messages,
     /// The writer keeps messages apart, and the handle does not.
     Bytes,
+}
+
+impl From<Unattachable> for io::Error {
+    fn from(why: Unattachable) -> Self {
+        let (kind, text) = match why {
+            Unattachable::Ended(outcome) => return Ended(outcome).into(),
+            Unattachable::Attached => (
+                io::ErrorKind::AlreadyExists,
+                "the writer has a pipe already",
+            ),
+            Unattachable::Messages => (
+                io::ErrorKind::InvalidInput,
+                "it keeps message boundaries, and the writer would join messages: use Mode::Message",
+            ),
+            Unattachable::Bytes => (
+                io::ErrorKind::InvalidInput,
+                "it does not keep message boundaries, as Mode::Message demands",
+            ),
+        };
+        io::Error::new(kind, text)
+    }
 }
 
 impl State {
@@ -189,7 +211,7 @@ impl State {
         self.attached = true;
         self.driver = Some(opened.driver);
         if !self.named {
-            self.label = opened.label.into();
+            self.label = opened.description.label.into();
         }
         Ok(())
     }
@@ -198,7 +220,7 @@ impl State {
         if self.attached {
             return Some(Unattachable::Attached);
         }
-        match (self.core.mode(), opened.mode) {
+        match (self.core.mode(), opened.description.mode) {
             (Mode::Byte, Mode::Message) => return Some(Unattachable::Messages),
             (Mode::Message, Mode::Byte) => return Some(Unattachable::Bytes),
             _ => {}
@@ -272,7 +294,7 @@ impl State {
     }
 
     /// The waitable object, made on first use.
-    pub(crate) fn signal(&mut self) -> std::io::Result<Arc<Signal>> {
+    pub(crate) fn signal(&mut self) -> io::Result<Arc<Signal>> {
         if let Some(signal) = &self.signal {
             return Ok(Arc::clone(signal));
         }

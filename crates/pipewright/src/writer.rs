@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use pipewright_core::{Position, Refused};
+use pipewright_core::{self as core, Position};
 
-use crate::builder::{Builder, refuse};
-use crate::error::{AttachError, Ended, Outcome, Pipe, TrySendError};
+use crate::builder::Builder;
+use crate::error::{AttachError, Outcome, Pipe, TrySendError};
 use crate::progress::{Progress, Summary, Unsent};
 use crate::shared::Shared;
-use crate::state::{State, Unattachable};
-use crate::sys::{self, Handling};
+use crate::state::State;
+use crate::sys::{self, Handling, Opened, Refused};
 use crate::wait::{End, Wait};
 
 /// Writes to a pipe in the background, in order and exactly once.
@@ -89,47 +89,25 @@ impl PipeWriter {
     /// writer has a pipe or has ended, or if one of them keeps message boundaries
     /// and the other does not.
     pub fn attach(&self, pipe: impl Into<Pipe>) -> Result<(), AttachError> {
-        self.attach_with(pipe.into(), Handling::default())
+        let name = self.shared.lock().name().map(str::to_owned);
+        self.attach_opened(open(name.as_deref(), pipe.into(), Handling::default())?)
     }
 
-    pub(crate) fn attach_with(&self, pipe: Pipe, handling: Handling) -> Result<(), AttachError> {
-        use std::io::{Error, ErrorKind};
-        let opened = match sys::open(pipe, handling) {
-            Ok(opened) => opened,
-            Err(sys::Refused { pipe, error }) => {
-                return Err(refuse(self.name_of(&pipe), pipe, error));
-            }
-        };
-        let label = opened.label.clone();
-        let Err((opened, why)) = self.shared.change(|state| state.attach(opened)) else {
+    pub(crate) fn attach_opened(&self, opened: Opened) -> Result<(), AttachError> {
+        let attached = self.shared.change(|state| {
+            let name = state.name().map(str::to_owned);
+            state.attach(opened).map_err(|refused| (name, refused))
+        });
+        let Err((name, (opened, why))) = attached else {
             return Ok(());
         };
-        let error = match why {
-            Unattachable::Attached => {
-                Error::new(ErrorKind::AlreadyExists, "the writer has a pipe already")
-            }
-            Unattachable::Ended(outcome) => Ended(outcome).into(),
-            Unattachable::Messages => Error::new(
-                ErrorKind::InvalidInput,
-                "it keeps message boundaries, and the writer would join messages: \
-                 use Mode::Message",
-            ),
-            Unattachable::Bytes => Error::new(
-                ErrorKind::InvalidInput,
-                "it does not keep message boundaries, as Mode::Message demands",
-            ),
-        };
         match opened.driver.detach() {
-            Some(pipe) => Err(refuse(label, pipe, error)),
+            Some(pipe) => {
+                let name = name.unwrap_or(opened.description.label);
+                Err(AttachError::new(pipe, name, why.into()))
+            }
             None => Ok(()),
         }
-    }
-
-    fn name_of(&self, pipe: &Pipe) -> String {
-        let state = self.shared.lock();
-        state
-            .name()
-            .map_or_else(|| format!("{pipe:?}"), str::to_owned)
     }
 
     /// A handle that does not keep the writer from being dropped: for callbacks
@@ -138,6 +116,18 @@ impl PipeWriter {
     pub fn downgrade(&self) -> WeakPipeWriter {
         WeakPipeWriter(Arc::downgrade(&self.shared))
     }
+}
+
+/// Finds the driver for a handle; `name` is what the user calls it.
+pub(crate) fn open(
+    name: Option<&str>,
+    pipe: Pipe,
+    handling: Handling,
+) -> Result<Opened, AttachError> {
+    sys::open(pipe, handling).map_err(|Refused { pipe, error }| {
+        let name = name.map_or_else(|| sys::describe(&pipe).label, str::to_owned);
+        AttachError::new(pipe, name, error)
+    })
 }
 
 /// Sending without waiting. More ways to send are in `front::sending`.
@@ -174,10 +164,10 @@ impl PipeWriter {
             .map_err(|refused| self.refusal(refused, ()))
     }
 
-    fn refusal<T>(&self, refused: Refused, data: T) -> TrySendError<T> {
+    fn refusal<T>(&self, refused: core::Refused, data: T) -> TrySendError<T> {
         match refused {
-            Refused::Full => TrySendError::Full(data),
-            Refused::Closed(outcome) => {
+            core::Refused::Full => TrySendError::Full(data),
+            core::Refused::Closed(outcome) => {
                 TrySendError::Closed(data, self.shared.lock().explain(outcome))
             }
         }

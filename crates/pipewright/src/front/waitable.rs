@@ -14,6 +14,8 @@ use crate::writer::PipeWriter;
 /// It may become ready with nothing new to tell, never the other way round. Only
 /// wait for it: do not read from it, reset it or close it.
 ///
+/// It is `AsFd` and `AsRawFd` on Unix.
+///
 /// # Examples
 ///
 /// One round of an event loop:
@@ -37,7 +39,7 @@ use crate::writer::PipeWriter;
 /// # #[cfg(not(unix))] fn main() {}
 /// ```
 #[derive(Clone, Debug)]
-pub struct Waitable(Arc<Signal>);
+pub struct Waitable(pub(crate) Arc<Signal>);
 
 impl PipeWriter {
     /// The writer's waitable object. There is one per writer, made on first use;
@@ -62,19 +64,5 @@ impl PipeWriter {
         let mut state = self.shared.lock();
         state.rearm_signal();
         state.progress()
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsFd for Waitable {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsRawFd for Waitable {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        std::os::fd::AsFd::as_fd(&*self.0).as_raw_fd()
     }
 }

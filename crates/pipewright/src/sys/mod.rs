@@ -23,8 +23,8 @@
 //! Each system provides in its module:
 //!
 //! * `Pipe`, the owned handle a writer is made from, and `open`, which finds out
-//!   what kind of handle it is and picks the driver that fits; `mode`, whether it
-//!   carries messages;
+//!   what kind of handle it is and picks the driver that fits; `describe`, which
+//!   only looks;
 //! * `Signal`, the waitable object for foreign event loops;
 //! * `Timer`, which wakes a waker at a time;
 //! * `parker`, which tells how the current thread waits.
@@ -42,12 +42,12 @@ mod unix;
 #[cfg(unix)]
 pub use unix::fifo;
 #[cfg(unix)]
-pub(crate) use unix::{Pipe, Signal, Timer, mode, open, parker};
+pub(crate) use unix::{Pipe, Signal, Timer, describe, open, parker};
 
 #[cfg(not(unix))]
 mod unsupported;
 #[cfg(not(unix))]
-pub(crate) use unsupported::{Pipe, Signal, Timer, mode, open, parker};
+pub(crate) use unsupported::{Pipe, Signal, Timer, describe, open, parker};
 
 /// Carries the operations of one writer. See the [module](self) for the contract.
 pub(crate) trait Driver: Send + Sync {
@@ -96,7 +96,12 @@ pub(crate) enum Submitted {
 /// A handle that was found fit, and the driver that serves it.
 pub(crate) struct Opened {
     pub(crate) driver: Arc<dyn Driver>,
-    /// Whether the handle carries messages, whatever the writer was told.
+    pub(crate) description: Description,
+}
+
+/// What can be seen of a handle.
+pub(crate) struct Description {
+    /// Whether it keeps message boundaries.
     pub(crate) mode: Mode,
     /// What it is, for people: `fd 5 (pipe)`.
     pub(crate) label: String,

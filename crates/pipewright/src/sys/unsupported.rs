@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use pipewright_core::Mode;
 
-use crate::sys::{Handling, Opened, Park, Refused};
+use crate::sys::{Description, Handling, Opened, Park, Refused};
 
 #[cfg(windows)]
 pub(crate) type Pipe = std::os::windows::io::OwnedHandle;
 #[cfg(not(windows))]
 pub(crate) type Pipe = std::convert::Infallible;
 
-pub(crate) fn mode(_: &Pipe) -> Mode {
-    Mode::Byte
+pub(crate) fn describe(_: &Pipe) -> Description {
+    Description {
+        mode: Mode::Byte,
+        label: "handle".into(),
+    }
 }
 
 pub(crate) fn open(pipe: Pipe, _: Handling) -> Result<Opened, Refused> {

@@ -12,6 +12,7 @@ use rustix::net::sockopt::socket_type;
 
 use super::system;
 use super::write::Mechanism;
+use crate::sys::Description;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -60,14 +61,21 @@ impl Kind {
         })
     }
 
-    pub(super) fn mode(self) -> Mode {
+    pub(super) fn describe(self, fd: &OwnedFd) -> Description {
+        Description {
+            mode: self.mode(),
+            label: self.label(fd),
+        }
+    }
+
+    fn mode(self) -> Mode {
         match self {
             Kind::Pipe { packets: true } | Kind::Socket { stream: false } => Mode::Message,
             _ => Mode::Byte,
         }
     }
 
-    pub(super) fn label(self, fd: &OwnedFd) -> String {
+    fn label(self, fd: &OwnedFd) -> String {
         let what = match self {
             Kind::Pipe { .. } => "pipe",
             Kind::Socket { .. } => "socket",

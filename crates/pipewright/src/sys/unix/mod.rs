@@ -36,13 +36,13 @@ mod system;
 mod system;
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pipewright_core::Mode;
 
-use crate::sys::{Handling, Opened, Park, Refused};
+use crate::sys::{Description, Handling, Opened, Park, Refused};
 
 pub(crate) use reactor::Timer;
 pub(crate) use signal::Signal;
@@ -50,9 +50,15 @@ pub(crate) use signal::Signal;
 /// What a writer is made from.
 pub(crate) type Pipe = OwnedFd;
 
-/// Whether the handle carries messages; bytes, if it cannot be told.
-pub(crate) fn mode(pipe: &Pipe) -> Mode {
-    kind::Kind::of(pipe).map_or(Mode::Byte, kind::Kind::mode)
+/// What can be seen of the handle, fit or not.
+pub(crate) fn describe(pipe: &Pipe) -> Description {
+    match kind::Kind::of(pipe) {
+        Ok(kind) => kind.describe(pipe),
+        Err(_) => Description {
+            mode: Mode::Byte,
+            label: format!("fd {}", pipe.as_raw_fd()),
+        },
+    }
 }
 
 /// Finds out what `pipe` is, and picks its driver.
@@ -61,7 +67,7 @@ pub(crate) fn open(pipe: Pipe, handling: Handling) -> Result<Opened, Refused> {
         Ok(kind) => kind,
         Err(error) => return Err(Refused { pipe, error }),
     };
-    let (mode, label) = (kind.mode(), kind.label(&pipe));
+    let description = kind.describe(&pipe);
     if let Some(size) = handling.pipe_size {
         system::set_pipe_size(&pipe, size);
     }
@@ -71,8 +77,7 @@ pub(crate) fn open(pipe: Pipe, handling: Handling) -> Result<Opened, Refused> {
     };
     Ok(Opened {
         driver,
-        mode,
-        label,
+        description,
     })
 }
 

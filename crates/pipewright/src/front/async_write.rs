@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::panics::contain;
 use crate::progress::Progress;
-use crate::shared::{Shared, contain};
+use crate::shared::Shared;
 
 /// What the user gave to [`Builder::on_progress`](crate::Builder::on_progress).
 pub(crate) type OnProgress = Box<dyn FnMut(Progress) + Send>;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::linger::Lingering;
-use crate::shared::{Shared, contain};
-use crate::sys::{Driver, Signal, Timer};
+use crate::panics::contain;
+use crate::shared::Shared;
+use crate::sys::{Driver, Signal, Timer, Writer};
 
 #[derive(Default)]
 #[must_use = "effects must be run after unlocking"]
@@ -32,8 +33,8 @@ impl Effects {
             driver.cancel();
         }
         match self.turn {
-            Some((_, true)) => writer.turn(),
-            Some((driver, false)) => driver.schedule(writer),
+            Some((_, true)) => Arc::clone(writer).turn(),
+            Some((driver, false)) => driver.schedule(Arc::clone(writer) as _),
             None => {}
         }
         drop((self.lingering, self.retry));

@@ -6,7 +6,9 @@ mod effects;
 mod error;
 mod front;
 mod linger;
+mod outcome;
 mod pace;
+mod panics;
 mod progress;
 mod shared;
 mod state;
@@ -19,13 +21,13 @@ pub use pipewright_core::{JOIN_MAX, Mode, Position};
 
 pub use crate::builder::Builder;
 pub use crate::error::{
-    AttachError, CloseError, Ended, Outcome, PipeError, SendError, SendTimeoutError, TrySendError,
-    WaitError,
+    AttachError, CloseError, Ended, SendError, SendTimeoutError, TrySendError, WaitError,
 };
 pub use crate::front::async_write::AsyncPipeWriter;
 pub use crate::front::sending::Permit;
 pub use crate::front::waitable::Waitable;
 pub use crate::linger::{StillLingering, wait_lingering};
+pub use crate::outcome::{Outcome, PipeError};
 pub use crate::progress::{Progress, Summary, Unsent};
 pub use crate::writer::{PipeWriter, WeakPipeWriter};
 

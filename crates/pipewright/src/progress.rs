@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::Outcome;
+use crate::outcome::Outcome;
 
 /// How far a writer has come. All counts are bytes, and
 /// `accepted = written + in_flight + queued + in_doubt` in every snapshot.

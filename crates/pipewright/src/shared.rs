@@ -14,7 +14,6 @@
 //! turn is owed at any time (`turn_owed`), so the writing side is told once,
 //! however many sends come meanwhile.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
@@ -26,7 +25,7 @@ use pipewright_core::{Config, Core, Failure, Position, Refused, Retry};
 use crate::callback::Callback;
 use crate::linger::Lingering;
 use crate::state::{State, Work};
-use crate::sys::{Driver, Submitted, Timer};
+use crate::sys::{Driver, Submitted, Timer, Writer};
 
 /// The pause before the first retry for lack of resources; each further one is
 /// twice as long.
@@ -90,24 +89,22 @@ impl Shared {
         let inline = state.writes_inline(&*driver);
         drop(state);
         if inline {
-            self.turn();
+            Arc::clone(self).turn();
         } else {
-            driver.schedule(self);
+            driver.schedule(Arc::clone(self) as _);
         }
         Ok(position)
     }
 }
 
-/// The writing side.
-impl Shared {
-    /// Runs one turn. If there is more to do afterwards, another is scheduled
-    /// before any user code runs.
-    pub(crate) fn turn(self: &Arc<Self>) {
+/// What the drivers call.
+impl Writer for Shared {
+    fn turn(self: Arc<Self>) {
         let work = self.lock().next_work();
         match work {
             Work::Nothing => {}
             Work::Submit(driver, operation) => {
-                let submitted = driver.submit(self, operation);
+                let submitted = driver.submit(Arc::clone(&self) as _, operation);
                 self.landed(&*driver, submitted);
             }
             Work::Close { driver, keep } => {
@@ -118,8 +115,7 @@ impl Shared {
         }
     }
 
-    /// An operation came back.
-    pub(crate) fn landed(self: &Arc<Self>, driver: &dyn Driver, submitted: Submitted) {
+    fn landed(self: Arc<Self>, driver: &dyn Driver, submitted: Submitted) {
         match submitted {
             Submitted::Pending => {}
             Submitted::Completed(operation, written) => {
@@ -128,7 +124,7 @@ impl Shared {
             }
             Submitted::NotReady(operation) => {
                 self.change(|state| state.core.handle_not_ready(operation));
-                if let Err(error) = driver.arm(self) {
+                if let Err(error) = driver.arm(Arc::clone(&self) as _) {
                     self.broken(&error);
                 }
             }
@@ -149,11 +145,13 @@ impl Shared {
         }
     }
 
-    /// The pipe may take something again.
-    pub(crate) fn ready(self: &Arc<Self>) {
+    fn ready(self: Arc<Self>) {
         self.change(|state| state.core.handle_ready());
     }
+}
 
+/// When the system does not do its part.
+impl Shared {
     fn broken(self: &Arc<Self>, error: &std::io::Error) {
         let failure = error
             .raw_os_error()
@@ -166,7 +164,7 @@ impl Shared {
         struct Ready(Arc<Shared>);
         impl Wake for Ready {
             fn wake(self: Arc<Self>) {
-                self.0.ready();
+                Arc::clone(&self.0).ready();
             }
         }
         let when = Instant::now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
@@ -225,10 +223,4 @@ impl Shared {
         let unneeded = self.change(|state| state.linger(lingering));
         drop(unneeded);
     }
-}
-
-/// Runs user code on a thread of ours. A panic ends here: it was reported by the
-/// panic hook, and the thread has other writers to serve.
-pub(crate) fn contain(user_code: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(user_code));
 }

@@ -8,8 +8,9 @@ use pipewright_core::{self as core, Config, Core, Event, Mode, Operation, Positi
 
 use crate::callback::Callback;
 use crate::effects::Effects;
-use crate::error::{Ended, Outcome, PipeError};
+use crate::error::Ended;
 use crate::linger::Lingering;
+use crate::outcome::{Outcome, PipeError};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::sys::{Driver, Opened, Pipe, Signal, Timer};

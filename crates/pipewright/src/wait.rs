@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pipewright_core::{Position, Refused, Reservation, Ticket};
 
-use crate::error::Outcome;
+use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::sys::{self, Park, Timer};

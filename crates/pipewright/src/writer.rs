@@ -7,7 +7,8 @@ use bytes::Bytes;
 use pipewright_core::{self as core, Position};
 
 use crate::builder::Builder;
-use crate::error::{AttachError, Outcome, Pipe, TrySendError};
+use crate::error::{AttachError, Pipe, TrySendError};
+use crate::outcome::Outcome;
 use crate::progress::{Progress, Summary, Unsent};
 use crate::shared::Shared;
 use crate::state::State;

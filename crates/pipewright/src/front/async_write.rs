@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use pipewright_core::Refused;
 
-use crate::error::{Ended, Outcome};
+use crate::error::Ended;
+use crate::outcome::Outcome;
 use crate::wait::{End, Line, Wait, Written};
 use crate::writer::PipeWriter;
 

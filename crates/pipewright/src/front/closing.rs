@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::error::{CloseError, Outcome};
+use crate::error::CloseError;
+use crate::outcome::Outcome;
 use crate::progress::Summary;
 use crate::sys::Timer;
 use crate::wait::{End, Wait};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use pipewright_core::{Position, Refused, Reservation};
 
-use crate::error::{Ended, Outcome, SendError, SendTimeoutError, TrySendError, WaitError};
+use crate::error::{Ended, SendError, SendTimeoutError, TrySendError, WaitError};
+use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::wait::{Line, Wait};
 use crate::writer::PipeWriter;

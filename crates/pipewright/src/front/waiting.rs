@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use pipewright_core::Position;
 
-use crate::error::{Ended, Outcome, WaitError};
+use crate::error::{Ended, WaitError};
+use crate::outcome::Outcome;
 use crate::wait::{Read, Wait, Written};
 use crate::writer::PipeWriter;
 

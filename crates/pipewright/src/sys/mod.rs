@@ -11,13 +11,13 @@
 //!   [`Driver::detach`] runs. The other methods may be called at any time, from
 //!   any thread.
 //! * **Every operation comes back exactly once**: in the answer of `submit`, or,
-//!   after [`Submitted::Pending`], through `Shared::landed`. Until then the
+//!   after [`Submitted::Pending`], through [`Writer::landed`]. Until then the
 //!   driver owns it, and with it the memory that the kernel may touch (buffer,
 //!   control block, handle): whatever the user does meanwhile, it is freed only
 //!   after the kernel reported the completion.
 //! * **Nothing waits for the pipe** in a driver that is inline. One that is not
 //!   may block in `submit`, on the thread that it owns, and nowhere else.
-//! * **No lock of the driver is held** while `Shared` is called.
+//! * **No lock of the driver is held** while the [`Writer`] is called.
 //! * After `detach`, the other methods do nothing and succeed.
 //!
 //! Each system provides in its module:
@@ -34,8 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
-
-use crate::shared::Shared;
 
 #[cfg(unix)]
 mod unix;
@@ -58,15 +56,15 @@ pub(crate) trait Driver: Send + Sync {
     /// run the writer's turns. If not, only the thread behind `schedule` does.
     fn inline(&self) -> bool;
 
-    /// Have `Shared::turn` called soon, on the writing side.
-    fn schedule(&self, writer: &Arc<Shared>);
+    /// Have [`Writer::turn`] called soon, on the writing side.
+    fn schedule(&self, writer: Arc<dyn Writer>);
 
     /// Starts the operation.
-    fn submit(&self, writer: &Arc<Shared>, operation: Operation) -> Submitted;
+    fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted;
 
-    /// After [`Submitted::NotReady`]: call `Shared::ready`, once, when a write
+    /// After [`Submitted::NotReady`]: call [`Writer::ready`], once, when a write
     /// may get further.
-    fn arm(&self, writer: &Arc<Shared>) -> io::Result<()>;
+    fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()>;
 
     /// Ends the operation in flight soon, as cancelled, if it has not ended yet.
     fn cancel(&self);
@@ -76,6 +74,20 @@ pub(crate) trait Driver: Send + Sync {
 
     /// Whether the reader has taken everything that was written.
     fn is_read(&self) -> io::Result<bool>;
+}
+
+/// The writer, as its driver sees it. Whoever calls may be made to run user code.
+pub(crate) trait Writer: Send + Sync {
+    /// Runs one turn: hands one operation to the driver, or closes the handle. If
+    /// there is more to do afterwards, another turn is scheduled before any user
+    /// code runs.
+    fn turn(self: Arc<Self>);
+
+    /// An operation came back.
+    fn landed(self: Arc<Self>, driver: &dyn Driver, submitted: Submitted);
+
+    /// The pipe may take something again.
+    fn ready(self: Arc<Self>);
 }
 
 /// What became of an operation that was submitted.
@@ -88,7 +100,7 @@ pub(crate) enum Submitted {
     Exhausted(Operation, Failure),
     /// It failed or was cancelled, after this many bytes.
     Failed(Operation, usize, Failure, Rest),
-    /// The kernel has it; it comes back through `Shared::landed`.
+    /// The kernel has it; it comes back through [`Writer::landed`].
     #[cfg_attr(unix, allow(dead_code, reason = "Unix drivers complete at once"))]
     Pending,
 }

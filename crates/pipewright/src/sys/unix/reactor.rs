@@ -19,8 +19,8 @@ use polling::{Events, Poller};
 
 use super::source::Source;
 use super::{set_parker, sigpipe};
-use crate::shared::{Shared, contain};
-use crate::sys::Park;
+use crate::panics::contain;
+use crate::sys::{Park, Writer};
 
 /// How many turns are run between two looks at the poller.
 const TURNS_PER_ROUND: usize = 64;
@@ -28,7 +28,7 @@ const TURNS_PER_ROUND: usize = 64;
 pub(super) struct Reactor {
     poller: Poller,
     queue: Mutex<RunQueue>,
-    expected: Mutex<HashMap<usize, Arc<Shared>>>,
+    expected: Mutex<HashMap<usize, Arc<dyn Writer>>>,
     timers: Mutex<BTreeMap<(Instant, u64), Waker>>,
     next_key: AtomicUsize,
     next_timer: AtomicU64,
@@ -36,7 +36,7 @@ pub(super) struct Reactor {
 
 #[derive(Default)]
 struct RunQueue {
-    writers: VecDeque<Arc<Shared>>,
+    writers: VecDeque<Arc<dyn Writer>>,
     /// The thread waits in the poller, or is about to.
     sleeping: bool,
 }
@@ -71,9 +71,9 @@ impl Reactor {
     }
 
     /// Has a turn of the writer run.
-    pub(super) fn schedule(&self, writer: &Arc<Shared>) {
+    pub(super) fn schedule(&self, writer: Arc<dyn Writer>) {
         let mut queue = lock(&self.queue);
-        queue.writers.push_back(Arc::clone(writer));
+        queue.writers.push_back(writer);
         let wake = std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
@@ -82,12 +82,12 @@ impl Reactor {
     }
 
     /// Remembers whom to tell when `key` becomes ready.
-    pub(super) fn expect(&self, key: usize, writer: &Arc<Shared>) {
-        lock(&self.expected).insert(key, Arc::clone(writer));
+    pub(super) fn expect(&self, key: usize, writer: Arc<dyn Writer>) {
+        lock(&self.expected).insert(key, writer);
     }
 
     /// Tells nobody any more; the result is to be dropped without a lock.
-    pub(super) fn forget(&self, key: usize) -> Option<Arc<Shared>> {
+    pub(super) fn forget(&self, key: usize) -> Option<Arc<dyn Writer>> {
         lock(&self.expected).remove(&key)
     }
 
@@ -126,8 +126,6 @@ impl Reactor {
             };
             drop(queue);
             contain(|| writer.turn());
-            // The last reference may run the user's destructors.
-            contain(move || drop(writer));
         }
         true
     }

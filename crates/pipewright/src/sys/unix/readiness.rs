@@ -11,8 +11,7 @@ use super::reactor::Reactor;
 use super::source::Source;
 use super::system;
 use super::write::{self, Mechanism};
-use crate::shared::Shared;
-use crate::sys::{Driver, Pipe, Refused, Submitted};
+use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 
 pub(super) struct Readiness {
     reactor: &'static Reactor,
@@ -60,18 +59,18 @@ impl Driver for Readiness {
         true
     }
 
-    fn schedule(&self, writer: &Arc<Shared>) {
+    fn schedule(&self, writer: Arc<dyn Writer>) {
         self.reactor.schedule(writer);
     }
 
-    fn submit(&self, _: &Arc<Shared>, operation: Operation) -> Submitted {
+    fn submit(&self, _: Arc<dyn Writer>, operation: Operation) -> Submitted {
         self.with_source(|source| match source.fd() {
             Some(fd) => self.mechanism.submit(fd, operation),
             None => Submitted::NotReady(operation),
         })
     }
 
-    fn arm(&self, writer: &Arc<Shared>) -> io::Result<()> {
+    fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
         self.with_source(|source| {
             if source.fd().is_some() {
                 self.reactor.expect(source.key(), writer);

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 
 use super::signal::Signal;
 use super::{set_parker, sigpipe, system, write};
-use crate::shared::{Shared, contain};
-use crate::sys::{Driver, Park, Pipe, Refused, Submitted};
+use crate::panics::contain;
+use crate::sys::{Driver, Park, Pipe, Refused, Submitted, Writer};
 
 /// POSIX guarantees a pipe that polls as writable room for this many bytes
 /// (`_POSIX_PIPE_BUF`; limits.h).
@@ -38,7 +38,7 @@ pub(super) struct BlockingThread {
 #[derive(Default)]
 struct Mail {
     /// The writer that wants a turn.
-    writer: Option<Arc<Shared>>,
+    writer: Option<Arc<dyn Writer>>,
     /// Somebody waits on this thread and was woken.
     unparked: bool,
     /// The handle is gone: nothing is left to do.
@@ -97,8 +97,6 @@ impl BlockingThread {
         drop(mail);
         if let Some(writer) = writer {
             contain(|| writer.turn());
-            // The last reference may run the user's destructors.
-            contain(move || drop(writer));
             return true;
         }
         !over
@@ -141,12 +139,12 @@ impl Driver for BlockingThread {
         false
     }
 
-    fn schedule(&self, writer: &Arc<Shared>) {
-        self.mail().writer = Some(Arc::clone(writer));
+    fn schedule(&self, writer: Arc<dyn Writer>) {
+        self.mail().writer = Some(writer);
         self.posted.notify_one();
     }
 
-    fn submit(&self, _: &Arc<Shared>, operation: Operation) -> Submitted {
+    fn submit(&self, _: Arc<dyn Writer>, operation: Operation) -> Submitted {
         let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
         let Some(fd) = &*pipe else {
             return Submitted::Failed(
@@ -160,7 +158,7 @@ impl Driver for BlockingThread {
         write::outcome(operation, written)
     }
 
-    fn arm(&self, writer: &Arc<Shared>) -> io::Result<()> {
+    fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
         // A device that says "not now" although it cannot be polled.
         std::thread::sleep(Duration::from_millis(1));
         writer.ready();

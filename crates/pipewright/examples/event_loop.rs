@@ -6,6 +6,10 @@
 //! ```
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::incompatible_msrv,
+    reason = "only the library keeps to the oldest Rust"
+)]
 
 #[cfg(unix)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use pipewright_core::Spent;
+
 use crate::linger::Lingering;
 use crate::panics::contain;
 use crate::shared::Shared;
@@ -18,6 +20,8 @@ pub(crate) struct Effects {
     /// The operation in flight is to be cancelled.
     pub(crate) cancel: Option<Arc<dyn Driver>>,
     pub(crate) woken: Vec<Waker>,
+    /// Data that was written: dropping it may run destructors of the user.
+    pub(crate) spent: Spent,
     pub(crate) signal: Option<Arc<Signal>>,
     pub(crate) call_back: bool,
     /// Ends with the writer.
@@ -33,7 +37,7 @@ impl Effects {
             driver.cancel();
         }
         match self.turn {
-            Some((_, true)) => Arc::clone(writer).turn(),
+            Some((_, true)) => Arc::clone(writer).turn(1),
             Some((driver, false)) => driver.schedule(Arc::clone(writer) as _),
             None => {}
         }
@@ -44,6 +48,10 @@ impl Effects {
         // Each on its own: a waker that panics must not cost the others their wake.
         for waker in self.woken {
             contain(move || waker.wake());
+        }
+        let spent = self.spent;
+        if !spent.is_empty() {
+            contain(move || drop(spent));
         }
         if self.call_back {
             writer.call_back();

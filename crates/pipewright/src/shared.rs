@@ -20,10 +20,12 @@ use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipewright_core::{Config, Core, Failure, Position, Refused, Retry};
+use pipewright_core::{Config, Core, Failure, Operation, Position, Refused, Retry};
 
 use crate::callback::Callback;
+use crate::effects::Effects;
 use crate::linger::Lingering;
+use crate::panics::contain;
 use crate::state::{State, Work};
 use crate::sys::{Driver, Submitted, Timer, Writer};
 
@@ -58,7 +60,8 @@ impl Shared {
     pub(crate) fn change<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let value = act(&mut state);
-        let effects = state.effects();
+        let mut effects = Effects::default();
+        state.conclude(&mut effects);
         drop(state);
         effects.run(self);
         value
@@ -89,7 +92,7 @@ impl Shared {
         let inline = state.writes_inline(&*driver);
         drop(state);
         if inline {
-            Arc::clone(self).turn();
+            Arc::clone(self).turn(1);
         } else {
             driver.schedule(Arc::clone(self) as _);
         }
@@ -99,13 +102,26 @@ impl Shared {
 
 /// What the drivers call.
 impl Writer for Shared {
-    fn turn(self: Arc<Self>) {
+    fn turn(self: Arc<Self>, burst: usize) {
         let work = self.lock().next_work();
         match work {
             Work::Nothing => {}
-            Work::Submit(driver, operation) => {
-                let submitted = driver.submit(Arc::clone(&self) as _, operation);
-                self.landed(&*driver, submitted);
+            Work::Submit(driver, first) => {
+                let mut effects = Effects::default();
+                let (mut next, mut left) = (Some(first), burst);
+                while let Some(operation) = next {
+                    left = left.saturating_sub(1);
+                    next = match driver.submit(Arc::clone(&self) as _, operation) {
+                        Submitted::Completed(operation, written) => {
+                            self.completed(operation, written, left > 0, &mut effects)
+                        }
+                        submitted => {
+                            Arc::clone(&self).landed(&*driver, submitted);
+                            None
+                        }
+                    };
+                }
+                effects.run(&self);
             }
             Work::Close { driver, keep } => {
                 // Closed here, before the end is told: then it is true.
@@ -119,8 +135,9 @@ impl Writer for Shared {
         match submitted {
             Submitted::Pending => {}
             Submitted::Completed(operation, written) => {
-                let now = Instant::now();
-                drop(self.change(|state| state.completed(operation, written, now)));
+                let mut effects = Effects::default();
+                self.completed(operation, written, false, &mut effects);
+                effects.run(&self);
             }
             Submitted::NotReady(operation) => {
                 self.change(|state| state.core.handle_not_ready(operation));
@@ -136,17 +153,35 @@ impl Writer for Shared {
                 }
             }
             Submitted::Failed(operation, written, failure, rest) => {
-                drop(
-                    self.change(|state| {
-                        state.core.handle_failed(operation, written, failure, rest)
-                    }),
-                );
+                let spent = self.change(|state| {
+                    let core = &mut state.core;
+                    core.handle_failed(operation, written, failure, rest)
+                });
+                contain(move || drop(spent));
             }
         }
     }
 
     fn ready(self: Arc<Self>) {
         self.change(|state| state.core.handle_ready());
+    }
+}
+
+impl Shared {
+    /// Accounts for a completed operation, and takes the next one if there is one
+    /// and more are wanted in this turn.
+    fn completed(
+        &self,
+        operation: Operation,
+        written: usize,
+        more: bool,
+        effects: &mut Effects,
+    ) -> Option<Operation> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let next = state.completed(operation, written, now, more, effects);
+        drop(state);
+        next
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipewright_core::{self as core, Config, Core, Event, Mode, Operation, Position, Spent};
+use pipewright_core::{self as core, Config, Core, Event, Mode, Operation, Position};
 
 use crate::callback::Callback;
 use crate::effects::Effects;
@@ -105,15 +105,17 @@ impl State {
     }
 
     /// What follows from a change. To be run after unlocking.
-    pub(crate) fn effects(&mut self) -> Effects {
+    pub(crate) fn conclude(&mut self, effects: &mut Effects) {
         let closing = self.core.wants_close();
-        let mut effects = Effects {
-            turn: self.owe_turn().map(|driver| {
-                let here = closing && driver.inline();
-                (driver, here)
-            }),
-            ..Effects::default()
-        };
+        effects.turn = self.owe_turn().map(|driver| {
+            let here = closing && driver.inline();
+            (driver, here)
+        });
+        self.tell(effects);
+    }
+
+    /// What there is to tell.
+    fn tell(&mut self, effects: &mut Effects) {
         let mut notify = false;
         while let Some(event) = self.core.poll_event() {
             let woken = &mut effects.woken;
@@ -144,7 +146,6 @@ impl State {
                 effects.signal = Some(Arc::clone(signal));
             }
         }
-        effects
     }
 
     /// The driver, if a turn is wanted that nobody has been told of. From now on
@@ -182,15 +183,25 @@ impl State {
         }
     }
 
-    /// The operation came back with so much written, at this time.
+    /// An operation was completed. The next one, if `more` are wanted in this turn
+    /// and there is one; otherwise the conclusions.
     pub(crate) fn completed(
         &mut self,
         operation: Operation,
         written: usize,
         now: Instant,
-    ) -> Spent {
+        more: bool,
+        effects: &mut Effects,
+    ) -> Option<Operation> {
         self.pace.was_idle(now);
-        self.core.handle_completed(operation, written)
+        let spent = self.core.handle_completed(operation, written);
+        effects.spent.append(spent);
+        let next = if more { self.core.poll_submit() } else { None };
+        match next {
+            Some(_) => self.tell(effects),
+            None => self.conclude(effects),
+        }
+        next
     }
 
     /// The handle is closed, or kept.

@@ -78,10 +78,13 @@ pub(crate) trait Driver: Send + Sync {
 
 /// The writer, as its driver sees it. Whoever calls may be made to run user code.
 pub(crate) trait Writer: Send + Sync {
-    /// Runs one turn: hands one operation to the driver, or closes the handle. If
-    /// there is more to do afterwards, another turn is scheduled before any user
-    /// code runs.
-    fn turn(self: Arc<Self>);
+    /// Runs one turn: hands operations to the driver, up to `burst` while they
+    /// complete at once, or closes the handle. If there is more to do afterwards,
+    /// another turn is scheduled before any user code runs.
+    ///
+    /// Whoever waits for the operations is woken at the end of the burst, so only a
+    /// driver that never waits may be given more than one.
+    fn turn(self: Arc<Self>, burst: usize);
 
     /// An operation came back.
     fn landed(self: Arc<Self>, driver: &dyn Driver, submitted: Submitted);

@@ -25,6 +25,10 @@ use crate::sys::{Park, Writer};
 /// How many turns are run between two looks at the poller.
 const TURNS_PER_ROUND: usize = 64;
 
+/// How many operations a writer may have in one turn while no other waits for its
+/// turn. Whoever waits for them is woken once for all.
+const BURST: usize = 16;
+
 pub(super) struct Reactor {
     poller: Poller,
     queue: Mutex<RunQueue>,
@@ -124,8 +128,9 @@ impl Reactor {
                 queue.sleeping = true;
                 return false;
             };
+            let burst = if queue.writers.is_empty() { BURST } else { 1 };
             drop(queue);
-            contain(|| writer.turn());
+            contain(|| writer.turn(burst));
         }
         true
     }

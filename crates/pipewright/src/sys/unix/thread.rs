@@ -96,7 +96,7 @@ impl BlockingThread {
         let (writer, over) = (mail.writer.take(), mail.over);
         drop(mail);
         if let Some(writer) = writer {
-            contain(|| writer.turn());
+            contain(|| writer.turn(1));
             return true;
         }
         !over

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::panics::contain;
 use crate::progress::Progress;
 use crate::shared::Shared;
+use crate::state::CallAgain;
 
 /// What the user gave to [`Builder::on_progress`](crate::Builder::on_progress).
 pub(crate) type OnProgress = Box<dyn FnMut(Progress) + Send>;
@@ -16,8 +17,8 @@ pub(crate) enum Callback {
     None,
     /// Waits for the next event.
     Idle(OnProgress),
-    /// A thread is calling it. If there is more to tell meanwhile, the same thread
-    /// calls it again: that keeps the calls apart and in order.
+    /// A thread is calling it, and whether there is more to tell by now: then it is
+    /// called once more, after this call. That keeps the calls apart and in order.
     Running { again: bool },
 }
 
@@ -31,39 +32,36 @@ impl Callback {
     }
 
     /// Takes the callback out to call it, unless it is being called already.
-    fn begin(&mut self) -> Option<OnProgress> {
-        match std::mem::replace(self, Callback::Running { again: false }) {
-            Callback::Idle(on_progress) => Some(on_progress),
+    pub(crate) fn begin(&mut self) -> Option<OnProgress> {
+        match std::mem::take(self) {
+            Callback::Idle(on_progress) => {
+                *self = Callback::Running { again: false };
+                Some(on_progress)
+            }
             Callback::Running { .. } => {
                 *self = Callback::Running { again: true };
                 None
             }
-            Callback::None => {
-                *self = Callback::None;
-                None
-            }
+            Callback::None => None,
         }
     }
 
-    /// Puts it back, or says that it should be called again.
-    fn end(&mut self, on_progress: OnProgress) -> Option<OnProgress> {
-        if matches!(self, Callback::Running { again: true }) {
-            *self = Callback::Running { again: false };
-            return Some(on_progress);
-        }
+    /// Puts it back, and says whether there is more to tell.
+    pub(crate) fn end(&mut self, on_progress: OnProgress) -> bool {
+        let again = matches!(self, Callback::Running { again: true });
         *self = Callback::Idle(on_progress);
-        None
+        again
     }
 }
 
 impl Shared {
-    /// Calls the user's callback with how far the writer has come, until there is
-    /// nothing new. The call that tells of the end is the last: the callback is
-    /// dropped after it.
+    /// Calls the user's callback with how far the writer has come. The call that
+    /// tells of the end is the last: the callback is dropped after it.
     pub(crate) fn call_back(self: &Arc<Self>) {
-        let mut next = self.lock().callback.begin();
-        while let Some(mut on_progress) = next.take() {
-            let progress = self.lock().progress();
+        loop {
+            let Some((mut on_progress, progress)) = self.lock().begin_call() else {
+                return;
+            };
             let ended = progress.outcome.is_some();
             let mut panicked = true;
             contain(|| {
@@ -71,11 +69,16 @@ impl Shared {
                 panicked = false;
             });
             if ended || panicked {
-                self.lock().callback = Callback::None;
+                self.lock().forget_callback();
                 contain(move || drop(on_progress));
                 return;
             }
-            next = self.lock().callback.end(on_progress);
+            let again = self.lock().end_call(on_progress);
+            match again {
+                CallAgain::No => return,
+                CallAgain::Here => {}
+                CallAgain::By(driver) => return driver.schedule(Arc::clone(self) as _),
+            }
         }
     }
 }

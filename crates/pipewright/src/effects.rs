@@ -9,7 +9,7 @@ use pipewright_core::Spent;
 use crate::linger::Lingering;
 use crate::panics::contain;
 use crate::shared::Shared;
-use crate::sys::{Driver, Signal, Timer, Writer};
+use crate::sys::{Driver, Signal, Timer};
 
 #[derive(Default)]
 #[must_use = "effects must be run after unlocking"]
@@ -32,26 +32,29 @@ pub(crate) struct Effects {
 impl Effects {
     /// What the writer needs comes before what may run user code, so that user
     /// code that waits for the writer waits for something that is under way.
-    pub(crate) fn run(self, writer: &Arc<Shared>) {
-        if let Some(driver) = self.cancel {
+    pub(crate) fn run(mut self, writer: &Arc<Shared>) {
+        if let Some(driver) = self.cancel.take() {
             driver.cancel();
         }
-        match self.turn {
-            Some((_, true)) => Arc::clone(writer).turn(1),
-            Some((driver, false)) => driver.schedule(Arc::clone(writer) as _),
-            None => {}
+        while let Some((driver, here)) = self.turn.take() {
+            if here {
+                writer.work(1, &mut self);
+            } else {
+                driver.schedule(Arc::clone(writer) as _);
+            }
         }
         drop((self.lingering, self.retry));
-        if let Some(signal) = self.signal {
-            signal.set();
+        // Freed before anybody hears that it was written.
+        let spent = self.spent;
+        if !spent.is_empty() {
+            contain(move || drop(spent));
         }
         // Each on its own: a waker that panics must not cost the others their wake.
         for waker in self.woken {
             contain(move || waker.wake());
         }
-        let spent = self.spent;
-        if !spent.is_empty() {
-            contain(move || drop(spent));
+        if let Some(signal) = self.signal {
+            signal.set();
         }
         if self.call_back {
             writer.call_back();

@@ -1,13 +1,26 @@
 //! Writers that were dropped and still have data to write.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{error, fmt};
 
 use crate::sys::Timer;
+use crate::wait::Wait;
 
-static LINGERING: Mutex<usize> = Mutex::new(0);
-static ENDED: Condvar = Condvar::new();
+/// How many writers linger, and who waits for none to.
+struct Everybody {
+    writers: usize,
+    waiting: Vec<Waker>,
+}
+
+fn everybody() -> MutexGuard<'static, Everybody> {
+    static EVERYBODY: Mutex<Everybody> = Mutex::new(Everybody {
+        writers: 0,
+        waiting: Vec::new(),
+    });
+    EVERYBODY.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A writer that lingers. Dropped when it has ended.
 pub(crate) struct Lingering {
@@ -17,15 +30,43 @@ pub(crate) struct Lingering {
 impl Lingering {
     /// The writer lingers until `limit`, which stops it.
     pub(crate) fn enter(limit: Option<Timer>) -> Self {
-        *LINGERING.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        everybody().writers += 1;
         Lingering { _limit: limit }
     }
 }
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        *LINGERING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        ENDED.notify_all();
+        let mut everybody = everybody();
+        everybody.writers -= 1;
+        if everybody.writers == 0 {
+            let woken = std::mem::take(&mut everybody.waiting);
+            drop(everybody);
+            woken.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// Until no writer lingers.
+struct NobodyLingers;
+
+impl Wait for NobodyLingers {
+    type Output = ();
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut everybody = everybody();
+        if everybody.writers == 0 {
+            return Poll::Ready(());
+        }
+        if !everybody
+            .waiting
+            .iter()
+            .any(|known| known.will_wake(&waker))
+        {
+            everybody.waiting.push(waker);
+        }
+        Poll::Pending
     }
 }
 
@@ -60,13 +101,11 @@ impl Drop for Lingering {
 /// # }
 /// ```
 pub fn wait_lingering(timeout: Duration) -> Result<(), StillLingering> {
-    let lingering = LINGERING.lock().unwrap_or_else(PoisonError::into_inner);
-    let (lingering, _) = ENDED
-        .wait_timeout_while(lingering, timeout, |lingering| *lingering > 0)
-        .unwrap_or_else(PoisonError::into_inner);
-    match *lingering {
-        0 => Ok(()),
-        writers => Err(StillLingering { writers }),
+    match NobodyLingers.wait_timeout(timeout) {
+        Some(()) => Ok(()),
+        None => Err(StillLingering {
+            writers: everybody().writers,
+        }),
     }
 }
 

@@ -14,18 +14,18 @@
 //! turn is owed at any time (`turn_owed`), so the writing side is told once,
 //! however many sends come meanwhile.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipewright_core::{Config, Core, Failure, Operation, Position, Refused, Retry};
+use pipewright_core::{Config, Core, Operation, Position, Refused, Retry};
 
 use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
-use crate::panics::contain;
 use crate::state::{State, Work};
 use crate::sys::{Driver, Submitted, Timer, Writer};
 
@@ -58,12 +58,17 @@ impl Shared {
 
     /// Changes the writer, then does what follows from it.
     pub(crate) fn change<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut effects = Effects::default();
+        let value = self.collect(&mut effects, act);
+        effects.run(self);
+        value
+    }
+
+    /// Changes the writer, and leaves to the caller what follows from it.
+    fn collect<T>(&self, effects: &mut Effects, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let value = act(&mut state);
-        let mut effects = Effects::default();
-        state.conclude(&mut effects);
-        drop(state);
-        effects.run(self);
+        state.conclude(effects);
         value
     }
 }
@@ -103,63 +108,15 @@ impl Shared {
 /// What the drivers call.
 impl Writer for Shared {
     fn turn(self: Arc<Self>, burst: usize) {
-        let work = self.lock().next_work();
-        match work {
-            Work::Nothing => {}
-            Work::Submit(driver, first) => {
-                let mut effects = Effects::default();
-                let (mut next, mut left) = (Some(first), burst);
-                while let Some(operation) = next {
-                    left = left.saturating_sub(1);
-                    next = match driver.submit(Arc::clone(&self) as _, operation) {
-                        Submitted::Completed(operation, written) => {
-                            self.completed(operation, written, left > 0, &mut effects)
-                        }
-                        submitted => {
-                            Arc::clone(&self).landed(&*driver, submitted);
-                            None
-                        }
-                    };
-                }
-                effects.run(&self);
-            }
-            Work::Close { driver, keep } => {
-                // Closed here, before the end is told: then it is true.
-                let kept = driver.detach().filter(|_| keep);
-                self.change(|state| state.closed(kept));
-            }
-        }
+        let mut effects = Effects::default();
+        self.work(burst, &mut effects);
+        effects.run(&self);
     }
 
     fn landed(self: Arc<Self>, driver: &dyn Driver, submitted: Submitted) {
-        match submitted {
-            Submitted::Pending => {}
-            Submitted::Completed(operation, written) => {
-                let mut effects = Effects::default();
-                self.completed(operation, written, false, &mut effects);
-                effects.run(&self);
-            }
-            Submitted::NotReady(operation) => {
-                self.change(|state| state.core.handle_not_ready(operation));
-                if let Err(error) = driver.arm(Arc::clone(&self) as _) {
-                    self.broken(&error);
-                }
-            }
-            Submitted::Exhausted(operation, failure) => {
-                if let Retry::Later { attempt } =
-                    self.change(|state| state.core.handle_exhausted(operation, failure))
-                {
-                    self.retry_later(attempt);
-                }
-            }
-            Submitted::Failed(operation, written, failure, rest) => {
-                let spent = self.change(|state| {
-                    let core = &mut state.core;
-                    core.handle_failed(operation, written, failure, rest)
-                });
-                contain(move || drop(spent));
-            }
-        }
+        let mut effects = Effects::default();
+        self.land(driver, submitted, false, &mut effects);
+        effects.run(&self);
     }
 
     fn ready(self: Arc<Self>) {
@@ -167,34 +124,75 @@ impl Writer for Shared {
     }
 }
 
+/// How operations go and come back.
 impl Shared {
-    /// Accounts for a completed operation, and takes the next one if there is one
-    /// and more are wanted in this turn.
-    fn completed(
-        &self,
-        operation: Operation,
-        written: usize,
+    /// Does what a turn has to do, and leaves to the caller what follows from it.
+    pub(crate) fn work(self: &Arc<Self>, burst: usize, effects: &mut Effects) {
+        let work = self.lock().next_work(effects);
+        match work {
+            Work::Nothing => {}
+            Work::Submit(driver, first) => {
+                let (mut next, mut left) = (Some(first), burst);
+                while let Some(operation) = next {
+                    left = left.saturating_sub(1);
+                    let submitted = driver.submit(Arc::clone(self) as _, operation);
+                    next = self.land(&*driver, submitted, left > 0, effects);
+                }
+            }
+            Work::Close { driver, keep } => {
+                // Closed here, before the end is told: then it is true.
+                let kept = driver.detach().filter(|_| keep);
+                self.collect(effects, |state| state.closed(kept));
+            }
+        }
+    }
+
+    /// Accounts for an operation, and takes the next one if there is one and more
+    /// are wanted in this turn.
+    fn land(
+        self: &Arc<Self>,
+        driver: &dyn Driver,
+        submitted: Submitted,
         more: bool,
         effects: &mut Effects,
     ) -> Option<Operation> {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let next = state.completed(operation, written, now, more, effects);
-        drop(state);
-        next
+        match submitted {
+            Submitted::Pending => {}
+            Submitted::Completed(operation, written) => {
+                let now = Instant::now();
+                let mut state = self.lock();
+                let next = state.completed(operation, written, now, more, effects);
+                drop(state);
+                return next;
+            }
+            Submitted::NotReady(operation) => {
+                self.collect(effects, |state| state.core.handle_not_ready(operation));
+                if let Err(error) = driver.arm(Arc::clone(self) as _) {
+                    self.collect(effects, |state| state.broken(&error));
+                }
+            }
+            Submitted::Exhausted(operation, failure) => {
+                let retry = self.collect(effects, |state| {
+                    state.core.handle_exhausted(operation, failure)
+                });
+                if let Retry::Later { attempt } = retry {
+                    if let Err(error) = self.retry_later(attempt) {
+                        self.collect(effects, |state| state.broken(&error));
+                    }
+                }
+            }
+            Submitted::Failed(operation, written, failure, rest) => {
+                let spent = self.collect(effects, |state| {
+                    let core = &mut state.core;
+                    core.handle_failed(operation, written, failure, rest)
+                });
+                effects.spent.append(spent);
+            }
+        }
+        None
     }
-}
 
-/// When the system does not do its part.
-impl Shared {
-    fn broken(self: &Arc<Self>, error: &std::io::Error) {
-        let failure = error
-            .raw_os_error()
-            .map_or(Failure::NoProgress, Failure::Os);
-        self.change(|state| state.core.handle_broken(failure));
-    }
-
-    fn retry_later(self: &Arc<Self>, attempt: u32) {
+    fn retry_later(self: &Arc<Self>, attempt: u32) -> io::Result<()> {
         /// Holds the writer: until the retry nothing else need know it.
         struct Ready(Arc<Shared>);
         impl Wake for Ready {
@@ -203,10 +201,10 @@ impl Shared {
             }
         }
         let when = Instant::now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
-        match Timer::start(when, Waker::from(Arc::new(Ready(Arc::clone(self))))) {
-            Ok(timer) => drop(self.change(|state| state.retry_by(timer))),
-            Err(error) => self.broken(&error),
-        }
+        let timer = Timer::start(when, Waker::from(Arc::new(Ready(Arc::clone(self)))))?;
+        let replaced = self.lock().retry_by(timer);
+        drop(replaced);
+        Ok(())
     }
 }
 

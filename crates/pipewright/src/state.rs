@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipewright_core::{self as core, Config, Core, Event, Mode, Operation, Position};
+use pipewright_core::{self as core, Config, Core, Event, Failure, Mode, Operation, Position};
 
-use crate::callback::Callback;
+use crate::callback::{Callback, OnProgress};
 use crate::effects::Effects;
 use crate::error::Ended;
 use crate::linger::Lingering;
@@ -28,7 +28,9 @@ pub(crate) struct State {
     turn_owed: bool,
     pace: Pace,
     pub(crate) waiters: Waiters,
-    pub(crate) callback: Callback,
+    callback: Callback,
+    /// The next turn is to call back.
+    call_back_owed: bool,
     signal: Option<Arc<Signal>>,
     signalled: bool,
     linger: Duration,
@@ -44,6 +46,16 @@ pub(crate) enum Work {
     Nothing,
     Submit(Arc<dyn Driver>, Operation),
     Close { driver: Arc<dyn Driver>, keep: bool },
+}
+
+/// Who calls the user's callback again.
+pub(crate) enum CallAgain {
+    /// Nobody, or somebody who has been told already.
+    No,
+    /// The thread that called it.
+    Here,
+    /// The writing side, which is to be told.
+    By(Arc<dyn Driver>),
 }
 
 /// Why a handle was not attached.
@@ -94,6 +106,7 @@ impl State {
             pace: Pace::default(),
             waiters: Waiters::default(),
             callback,
+            call_back_owed: false,
             signal: None,
             signalled: false,
             linger,
@@ -107,10 +120,10 @@ impl State {
     /// What follows from a change. To be run after unlocking.
     pub(crate) fn conclude(&mut self, effects: &mut Effects) {
         let closing = self.core.wants_close();
-        effects.turn = self.owe_turn().map(|driver| {
+        if let Some(driver) = self.owe_turn() {
             let here = closing && driver.inline();
-            (driver, here)
-        });
+            effects.turn = Some((driver, here));
+        }
         self.tell(effects);
     }
 
@@ -140,7 +153,7 @@ impl State {
             effects.cancel.clone_from(&self.driver);
         }
         if notify {
-            effects.call_back = self.callback.is_set();
+            effects.call_back |= self.callback.is_set();
             if let Some(signal) = self.signal.as_ref().filter(|_| !self.signalled) {
                 self.signalled = true;
                 effects.signal = Some(Arc::clone(signal));
@@ -166,8 +179,9 @@ impl State {
         driver.inline() && !self.callback.is_running() && self.pace.was_idle(Instant::now())
     }
 
-    pub(crate) fn next_work(&mut self) -> Work {
+    pub(crate) fn next_work(&mut self, effects: &mut Effects) -> Work {
         self.turn_owed = false;
+        effects.call_back |= std::mem::take(&mut self.call_back_owed);
         if self.core.poll_close() {
             let keep = self.keep_pipe;
             if let Some(driver) = self.driver.take() {
@@ -202,6 +216,43 @@ impl State {
             None => self.conclude(effects),
         }
         next
+    }
+
+    /// The system failed to do something for the writer.
+    pub(crate) fn broken(&mut self, error: &io::Error) {
+        let failure = error
+            .raw_os_error()
+            .map_or(Failure::NoProgress, Failure::Os);
+        self.core.handle_broken(failure);
+    }
+
+    /// Takes the user's callback out, with what to tell it, unless it is being
+    /// called already.
+    pub(crate) fn begin_call(&mut self) -> Option<(OnProgress, Progress)> {
+        let on_progress = self.callback.begin()?;
+        Some((on_progress, self.progress()))
+    }
+
+    /// Puts the user's callback back. If there is more to tell, the writing side
+    /// does that: this thread may belong to somebody who only wanted to send. Where
+    /// there is none, the end is near, and this thread goes on.
+    pub(crate) fn end_call(&mut self, on_progress: OnProgress) -> CallAgain {
+        if !self.callback.end(on_progress) {
+            return CallAgain::No;
+        }
+        let Some(driver) = self.driver.clone() else {
+            return CallAgain::Here;
+        };
+        self.call_back_owed = true;
+        if std::mem::replace(&mut self.turn_owed, true) {
+            return CallAgain::No;
+        }
+        CallAgain::By(driver)
+    }
+
+    /// The callback has been called for the last time.
+    pub(crate) fn forget_callback(&mut self) {
+        self.callback = Callback::None;
     }
 
     /// The handle is closed, or kept.

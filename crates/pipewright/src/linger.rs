@@ -101,11 +101,12 @@ impl Wait for NobodyLingers {
 /// # }
 /// ```
 pub fn wait_lingering(timeout: Duration) -> Result<(), StillLingering> {
-    match NobodyLingers.wait_timeout(timeout) {
-        Some(()) => Ok(()),
-        None => Err(StillLingering {
-            writers: everybody().writers,
-        }),
+    if NobodyLingers.wait_timeout(timeout).is_some() {
+        return Ok(());
+    }
+    match everybody().writers {
+        0 => Ok(()),
+        writers => Err(StillLingering { writers }),
     }
 }
 

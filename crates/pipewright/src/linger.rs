@@ -104,10 +104,11 @@ pub fn wait_lingering(timeout: Duration) -> Result<(), StillLingering> {
     if NobodyLingers.wait_timeout(timeout).is_some() {
         return Ok(());
     }
-    match everybody().writers {
-        0 => Ok(()),
-        writers => Err(StillLingering { writers }),
+    let writers = everybody().writers;
+    if writers == 0 {
+        return Ok(());
     }
+    Err(StillLingering { writers })
 }
 
 /// Some dropped writers still have data to write.

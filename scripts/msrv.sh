@@ -13,29 +13,18 @@ core_msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/pipewright-core/Carg
 [ "$msrv" = "$core_msrv" ] || { echo "the libraries promise different versions: $msrv, $core_msrv"; exit 1; }
 
 check=(cargo check --locked --all-features -p pipewright -p pipewright-core)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/pipewright
-root=$cache/trixie
+. scripts/debian-root.sh
 
 if command -v rustup >/dev/null && rustup toolchain list | grep -q "^$msrv"; then
     rustup run "$msrv" "${check[@]}" --target-dir target/msrv
     exit
 fi
 
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+if ! can_make_debian_root; then
     echo "SKIPPED: no Rust $msrv at hand (rustup toolchain install $msrv)"
     exit
 fi
-
-if ! [ -x "$root/usr/bin/cargo" ]; then
-    echo "making $root with Debian's own Rust"
-    command -v mmdebstrap >/dev/null || { apt-get update -qq; apt-get install -qq -y mmdebstrap >/dev/null; }
-    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1)
-    mkdir -p "$cache"
-    rm -rf "$root.new"
-    mmdebstrap --quiet --variant=minbase --include=cargo trixie "$root.new" "$mirror"
-    rm -rf "$root"
-    mv "$root.new" "$root"
-fi
+debian_root cargo
 
 # The sources of the dependencies come from here, so nothing is downloaded there.
 cargo fetch --locked

@@ -124,3 +124,60 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTCOMES: [Outcome; 3] = [
+        Outcome::Closed,
+        Outcome::Stopped,
+        Outcome::Failed(Failure::Os(32)),
+    ];
+    const STEPS: [Step; 8] = [
+        Step::Finish,
+        Step::Stop,
+        Step::Fail(Failure::NoProgress),
+        Step::Drained,
+        Step::Quiet { attached: true },
+        Step::Quiet { attached: false },
+        Step::Release,
+        Step::HandleClosed,
+    ];
+
+    #[test]
+    fn no_step_changes_an_outcome_or_leads_back() {
+        for outcome in OUTCOMES {
+            let way = [
+                Phase::Ending(outcome),
+                Phase::Releasing(outcome),
+                Phase::Closing(outcome),
+                Phase::Ended(outcome),
+            ];
+            for (place, phase) in way.into_iter().enumerate() {
+                for step in STEPS {
+                    let after = phase.after(step);
+                    assert!(way[place..].contains(&after), "{phase:?} {step:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_writer_that_refuses_never_accepts_again() {
+        for step in STEPS {
+            assert_ne!(Phase::Draining.after(step), Phase::Open);
+        }
+    }
+
+    #[test]
+    fn only_a_drained_writer_has_closed_well() {
+        for step in STEPS {
+            for phase in [Phase::Open, Phase::Draining] {
+                let closed = phase.after(step) == Phase::Ending(Outcome::Closed);
+                let drained = phase == Phase::Draining && matches!(step, Step::Drained);
+                assert_eq!(closed, drained, "{phase:?} {step:?}");
+            }
+        }
+    }
+}

@@ -120,7 +120,8 @@ pub struct Core {
     blocked: bool,
     /// How many attempts in a row have failed for lack of resources.
     exhausted: u32,
-    /// The most bytes that the system may be asked to take after such a failure.
+    /// The most bytes to ask the system to take after such a failure; as with
+    /// the limits, at least 1 is used.
     bearable: usize,
     next_op: u64,
     cancel_wanted: bool,

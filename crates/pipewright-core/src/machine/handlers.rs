@@ -57,7 +57,7 @@ impl Core {
         if !self.land(&operation) {
             return Retry::GivenUp;
         }
-        self.bearable = (operation.len / 2).max(1);
+        self.bearable = operation.len / 2;
         self.queue.put_back(operation.chunks);
         self.exhausted += 1;
         let retry = if self.exhausted > EXHAUSTED_MAX {

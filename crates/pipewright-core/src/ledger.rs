@@ -5,7 +5,9 @@ use crate::lifecycle::Outcome;
 /// A place in the stream of accepted bytes, counted from 0 at the first byte.
 ///
 /// A send returns the position after its last byte; the message has been handed
-/// to the operating system when [`Progress::written`] has reached it.
+/// to the operating system when [`Progress::written`] has reached it. An empty
+/// message of message mode has the position of what was sent before it, so positions
+/// do not tell whether it was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 

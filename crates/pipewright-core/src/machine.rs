@@ -68,7 +68,8 @@ pub enum Event {
     Granted(TicketId),
     /// More was written.
     Written,
-    /// A send was refused for lack of room, and there is room again.
+    /// A send was refused for lack of room, and there is more of it now; it may be
+    /// less than what was refused.
     Space,
     /// No more sends are accepted: let everybody in the line give up.
     Refusing,
@@ -85,7 +86,7 @@ pub enum Retry {
         /// How many attempts have failed in a row.
         attempt: u32,
     },
-    /// Too many attempts: the writer has failed.
+    /// Too many attempts, or the end was decided meanwhile.
     GivenUp,
 }
 

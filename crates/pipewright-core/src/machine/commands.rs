@@ -11,7 +11,8 @@ use crate::queue::JOIN_MAX;
 
 /// Commands.
 impl Core {
-    /// There is a handle now, and a driver that takes operations of this size.
+    /// There is a handle now, and a driver that takes operations of this size. To be
+    /// called once.
     ///
     /// # Errors
     ///

@@ -63,6 +63,8 @@ impl Core {
         let retry = if self.exhausted > EXHAUSTED_MAX {
             self.step(Step::Fail(failure));
             Retry::GivenUp
+        } else if !self.phase.writes() {
+            Retry::GivenUp
         } else {
             self.blocked = true;
             Retry::Later {

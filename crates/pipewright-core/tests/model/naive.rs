@@ -247,11 +247,15 @@ impl Model {
     }
 
     pub(crate) fn exhausted(&mut self, failure: Failure) -> Retry {
+        let over = !matches!(self.life, Life::Open | Life::Finishing);
         let len = self.land();
         self.attempts += 1;
         self.shrunk = (len / 2).max(1);
         if self.attempts > ATTEMPTS {
             self.end(Outcome::Failed(failure));
+            return Retry::GivenUp;
+        }
+        if over {
             return Retry::GivenUp;
         }
         self.blocked = true;

@@ -66,6 +66,7 @@
 
 extern crate alloc;
 
+mod chunk;
 mod ledger;
 mod lifecycle;
 mod line;

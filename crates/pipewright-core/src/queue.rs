@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::chunk::Chunk;
 use crate::operation::Limits;
 
 /// Messages up to this many bytes are copied together in byte mode; larger ones
@@ -18,14 +19,6 @@ pub const JOIN_MAX: usize = 2 * 1024;
 
 /// The size to which small messages are copied together.
 const BLOCK: usize = 64 * 1024;
-
-/// A piece of the stream.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    pub(crate) bytes: Bytes,
-    /// Made here by joining small messages: its memory can be used again.
-    pub(crate) joined: bool,
-}
 
 /// # Invariants
 ///

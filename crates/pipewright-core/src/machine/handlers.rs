@@ -1,9 +1,9 @@
 //! What the system did.
 
 use super::{Core, Mode, Retry};
+use crate::chunk::{Chunk, split_front, split_written};
 use crate::lifecycle::{Failure, Step};
-use crate::operation::{Operation, Rest, Spent, split_front, split_written};
-use crate::queue::Chunk;
+use crate::operation::{Operation, Rest, Spent};
 
 /// How many times in a row an operation is tried again, each time with half the
 /// data, after the system said that it lacks resources.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the two libraries with the oldest Rust that they promise to work with.
-# The version stands in the libraries' Cargo.toml and nowhere else.
+# The version stands in the libraries' Cargo.toml; that the README agrees is checked.
 #
 # The compiler comes from rustup if it has that version, else, on a Debian-like
 # machine and as root, from Debian trixie, whose own Rust is 1.85: a small root
@@ -11,6 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/pipewright/Cargo.toml)
 core_msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/pipewright-core/Cargo.toml)
 [ "$msrv" = "$core_msrv" ] || { echo "the libraries promise different versions: $msrv, $core_msrv"; exit 1; }
+
+grep -q "need Rust $msrv\." README.md || { echo "README.md promises another version than $msrv"; exit 1; }
 
 check=(cargo check --locked --all-features -p pipewright -p pipewright-core)
 . scripts/debian-root.sh

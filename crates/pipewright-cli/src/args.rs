@@ -1,0 +1,199 @@
+//! The command line: what was typed ([`Args`]), and what it comes to ([`Plan`]).
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+
+use crate::quantity;
+use crate::spec::{OnFull, Spec};
+
+/// Copies standard input to any number of sinks at once. Each has its own buffer,
+/// and a slow one does not stall the others until its buffer is full.
+#[derive(Debug, Parser)]
+#[command(name = "pipewright", version, after_help = AFTER, override_usage = USAGE)]
+#[command(
+    disable_help_flag = true,
+    disable_version_flag = true,
+    verbatim_doc_comment
+)]
+struct Args {
+    #[arg(value_name = "SINK", required = true, hide = true)]
+    sinks: Vec<OsString>,
+
+    /// What to do when a buffer is full
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "wait",
+        hide_possible_values = true
+    )]
+    on_full: OnFull,
+
+    /// Each sink's buffer, in bytes
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = quantity::size)]
+    buffer: NonZeroU64,
+
+    /// Time that sinks have after the input's end
+    /// [default: no limit] or a signal [default: 5]
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    #[arg(verbatim_doc_comment)]
+    linger: Option<Duration>,
+
+    /// Time to wait for the reader of a FIFO
+    /// [default: no limit] or a socket [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    #[arg(verbatim_doc_comment)]
+    connect_timeout: Option<Duration>,
+
+    /// Account for every byte on stderr: json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    stats: Option<StatsFormat>,
+
+    /// Print help
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+const USAGE: &str = "pipewright [OPTIONS] SINK...";
+
+const AFTER: &str = "\
+Sinks:
+  -             standard output
+  PATH          a file (created or emptied), a device, an existing FIFO
+  exec:COMMAND  the standard input of a shell command; all after exec: is sh's
+  unix:PATH     a Unix socket that somebody listens on
+  listen:PATH   a FIFO, created here and removed at the end; waits for a reader
+  file:PATH     a path that looks like something else, as -, a:b or a=b@c;
+                what begins with ./ or / is a path as well
+  NAME=VALUE,...@SINK
+                a sink with options: buffer=SIZE, on-full=POLICY, name=TEXT
+
+Policies for full buffers (--on-full for all, on-full=...@SINK for one):
+  wait          the whole copy waits for it, and nothing is lost
+  drop-newest   it misses what does not fit, which is counted
+  detach        it is given up; its command is left alone
+
+Examples:
+  pipewright copy.img exec:sha256sum 'exec:gzip > copy.gz' < disk.img
+  tail -f log | pipewright - on-full=drop-newest,buffer=1M@unix:/run/collector
+  producer | pipewright - on-full=detach@listen:tap | consumer
+
+SIZEs take K, M, G, T (powers of 1024) or KB, MB, ... (of 1000); TIMEs are in
+seconds, or take ms, s, m, h.
+
+Exit status:
+  0  every sink got everything
+  1  some sink did not: it failed, was detached, or missed something
+  2  the command line makes no sense
+  3  the input could not be read to its end
+  130 and 143  SIGINT or SIGTERM came: no more was read, and sinks had time to
+     take what was (see --linger); a second one ends at once";
+
+/// How statistics are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatsFormat {
+    /// One line with one JSON object
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) sinks: Vec<PlannedSink>,
+    pub(crate) linger: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) stats: Option<StatsFormat>,
+}
+
+/// A sink with everything settled about it.
+#[derive(Debug)]
+pub(crate) struct PlannedSink {
+    pub(crate) spec: Spec,
+    pub(crate) buffer: NonZeroU64,
+    pub(crate) on_full: OnFull,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// What to print, also if that is the help or the version.
+pub(crate) fn plan() -> Result<Plan, clap::Error> {
+    Args::try_parse()?.plan()
+}
+
+impl Args {
+    fn plan(self) -> Result<Plan, clap::Error> {
+        if self.sinks[0] == "relay" {
+            let message = "'relay' is kept for a command that does not exist yet\n\n  \
+                           a file of this name is written ./relay";
+            return Err(Args::command().error(ErrorKind::InvalidSubcommand, message));
+        }
+        let planned = |typed: &OsString| {
+            let spec = Spec::parse(typed)
+                .map_err(|error| Args::command().error(ErrorKind::ValueValidation, error))?;
+            Ok(PlannedSink {
+                buffer: spec.buffer.unwrap_or(self.buffer),
+                on_full: spec.on_full.unwrap_or(self.on_full),
+                spec,
+            })
+        };
+        let sinks: Result<_, clap::Error> = self.sinks.iter().map(planned).collect();
+        Ok(Plan {
+            sinks: sinks?,
+            linger: self.linger,
+            connect_timeout: self.connect_timeout,
+            stats: self.stats,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_fits_a_screen() {
+        let help = Args::command().render_help().to_string();
+        assert!(help.lines().count() <= 56, "{}", help.lines().count());
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn a_sinks_own_options_come_before_those_for_all() {
+        let typed = [
+            "pipewright",
+            "--on-full",
+            "detach",
+            "--buffer",
+            "1M",
+            "-",
+            "buffer=2M@x",
+        ];
+        let plan = Args::try_parse_from(typed).unwrap().plan().unwrap();
+        let settled: Vec<_> = plan
+            .sinks
+            .iter()
+            .map(|s| (s.buffer.get(), s.on_full))
+            .collect();
+        assert_eq!(
+            settled,
+            [(1 << 20, OnFull::Detach), (2 << 20, OnFull::Detach)]
+        );
+    }
+}

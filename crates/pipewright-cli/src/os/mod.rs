@@ -1,0 +1,107 @@
+//! Everything that differs between operating systems.
+//!
+//! Each system provides in its module:
+//!
+//! * `Handle`, what a `PipeWriter` is made from;
+//! * `Opener`, which opens the targets of one run, and knows them all, so that no
+//!   file is written by two sinks or is the input as well;
+//! * `CreatedFifo`, something that was put into the file system to be connected
+//!   to, and is removed at the end;
+//! * `Child`, a shell command, and `Exit`s of it;
+//! * `Input` and `Waker`: standard input, and how a read of it is ended;
+//! * `watch_signals`, which reports requests to end;
+//! * `release_stdout`, after which this process has standard output open only as
+//!   far as a sink has;
+//! * `tail`, the end of an `OsStr`.
+
+#![cfg_attr(not(unix), allow(dead_code, reason = "nothing is opened there yet"))]
+
+use std::io;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(not(unix))]
+mod unsupported;
+#[cfg(not(unix))]
+pub(crate) use unsupported::*;
+
+/// What a target turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Stdout,
+    File,
+    Fifo,
+    Device,
+    Exec,
+    Unix,
+    Listen,
+}
+
+/// A target that is open, or will be.
+pub(crate) struct Opened {
+    pub(crate) kind: Kind,
+    pub(crate) pipe: Pipe,
+    pub(crate) child: Option<Child>,
+    pub(crate) created: Option<CreatedFifo>,
+}
+
+pub(crate) enum Pipe {
+    /// Open now; whether nobody else has the same open file description.
+    Open { handle: Handle, sole_owner: bool },
+    /// To be opened by a thread that may wait for a reader.
+    Awaited(Opening),
+}
+
+/// Waits for a reader, and opens.
+pub(crate) type Opening = Box<dyn FnOnce() -> Result<Handle, Trouble> + Send>;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Status(i32),
+    Signal(i32),
+}
+
+/// A request to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signal {
+    pub(crate) number: u8,
+    pub(crate) name: &'static str,
+}
+
+/// What went wrong, in words that end with the system's own, and its number.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) message: String,
+    pub(crate) os_error: Option<i32>,
+}
+
+impl Trouble {
+    /// Something that the system did not say.
+    pub(crate) fn own(message: impl Into<String>) -> Self {
+        Trouble {
+            message: message.into(),
+            os_error: None,
+        }
+    }
+
+    /// With a word on what to make of it.
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.message = format!("{}; {hint}", self.message);
+        self
+    }
+}
+
+impl<E: Into<io::Error>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        Trouble {
+            message: error.to_string(),
+            os_error: error.raw_os_error(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Unix.
+
+mod child;
+mod input;
+mod open;
+mod signals;
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{Mode, OFlags};
+
+pub(crate) use child::Child;
+pub(crate) use input::{Input, Waker};
+pub(crate) use open::{CreatedFifo, Opener};
+pub(crate) use signals::watch_signals;
+
+pub(crate) type Handle = OwnedFd;
+
+/// What follows the first `start` bytes.
+pub(crate) fn tail(text: &OsStr, start: usize) -> OsString {
+    OsStr::from_bytes(&text.as_bytes()[start..]).into()
+}
+
+/// Puts `/dev/null` in the place of standard output, so that its reader sees the
+/// end when the sink is done with it, and not when the process is.
+pub(crate) fn release_stdout() -> io::Result<()> {
+    let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(rustix::stdio::dup2_stdout(&null)?)
+}

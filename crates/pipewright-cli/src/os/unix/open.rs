@@ -1,0 +1,271 @@
+//! Opening targets.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pipewright::fifo;
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, ftruncate, lstat, stat};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+use super::Child;
+use crate::os::{Kind, Opened, Opening, Pipe, Trouble};
+use crate::spec::Target;
+use crate::text::printable;
+
+/// Opens the targets of one run.
+pub(crate) struct Opener {
+    connect_timeout: Option<Duration>,
+    /// Files and pipes that are in use, and as what.
+    in_use: HashMap<Identity, String>,
+}
+
+/// A FIFO that was created here.
+pub(crate) struct CreatedFifo {
+    path: PathBuf,
+    identity: Identity,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Opener {
+    pub(crate) fn new(connect_timeout: Option<Duration>) -> Self {
+        let mut opener = Opener {
+            connect_timeout,
+            in_use: HashMap::new(),
+        };
+        if let Ok(input) = fstat(io::stdin()) {
+            // It is the first: nothing can be in its way.
+            let _ = opener.claim(&input, "the input".into());
+        }
+        opener
+    }
+
+    /// Opens `target`, which is called `name`. Never waits for a reader.
+    pub(crate) fn open(&mut self, target: &Target, name: &str) -> Result<Opened, Trouble> {
+        match target {
+            Target::Stdout => self.open_stdout(name),
+            Target::Path(path) => self.open_path(path, name),
+            Target::Listen(path) => self.create_fifo(path, name),
+            Target::Exec(command) => open_command(command),
+            Target::Unix(path) => {
+                let (path, limit) = (path.clone(), self.connect_timeout.unwrap_or_default());
+                let opening = Box::new(move || connect(&path, limit));
+                Ok(awaited(Kind::Unix, opening))
+            }
+        }
+    }
+
+    fn open_stdout(&mut self, name: &str) -> Result<Opened, Trouble> {
+        let handle = io::stdout().as_fd().try_clone_to_owned()?;
+        let stat = fstat(&handle)?;
+        if stands_in_for_closed(&handle, &stat)? {
+            let hint = "standard output is closed (if /dev/null is meant, name it)";
+            return Err(Trouble::from(Errno::BADF).hint(hint));
+        }
+        self.claim(&stat, format!("'{name}'"))?;
+        Ok(open(Kind::Stdout, handle, false))
+    }
+
+    fn open_path(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
+        let handle = match open_or_create(path) {
+            Ok(handle) => handle,
+            Err(Errno::NXIO) => return self.open_later(path, name),
+            Err(error) => return Err(error.into()),
+        };
+        let stat = fstat(&handle)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Fifo => Kind::Fifo,
+            _ => Kind::Device,
+        };
+        self.claim(&stat, format!("'{name}'"))?;
+        if kind == Kind::File {
+            // Only now, so that no file loses its contents that is the input or
+            // another sink.
+            ftruncate(&handle, 0)?;
+        }
+        Ok(open(kind, handle, true))
+    }
+
+    /// `ENXIO`: a FIFO without a reader, or something that cannot be opened at all.
+    fn open_later(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
+        let stat = stat(path)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Fifo => {
+                self.claim(&stat, format!("'{name}'"))?;
+                let options = fifo::OpenOptions::new().follow_links(true);
+                Ok(awaited(Kind::Fifo, self.fifo_opening(path, options)))
+            }
+            FileType::Socket => {
+                let hint = format!("it is a socket: unix:{}", printable(path.as_os_str()));
+                Err(Trouble::from(Errno::NXIO).hint(&hint))
+            }
+            _ => Err(Errno::NXIO.into()),
+        }
+    }
+
+    fn create_fifo(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
+        let is_new = match fifo::create(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(error.into()),
+        };
+        let stat = lstat(path)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
+            return Err(Trouble::from(Errno::EXIST).hint("it is not a FIFO"));
+        }
+        let created = is_new.then(|| CreatedFifo {
+            path: path.into(),
+            identity: Identity::of(&stat),
+        });
+        self.claim(&stat, format!("'{name}'"))?;
+        let opening = self.fifo_opening(path, fifo::OpenOptions::new());
+        Ok(Opened {
+            created,
+            ..awaited(Kind::Listen, opening)
+        })
+    }
+
+    fn fifo_opening(&self, path: &Path, options: fifo::OpenOptions) -> Opening {
+        let (path, limit) = (
+            path.to_owned(),
+            self.connect_timeout.unwrap_or(Duration::MAX),
+        );
+        Box::new(move || Ok(options.open(path, limit)?))
+    }
+
+    /// Notes that a file or pipe is in use: two sinks would write over each other,
+    /// or the copy would feed itself. Devices may be used as often as one likes.
+    fn claim(&mut self, stat: &Stat, user: String) -> Result<(), Trouble> {
+        let file_type = FileType::from_raw_mode(stat.st_mode);
+        if !matches!(file_type, FileType::RegularFile | FileType::Fifo) {
+            return Ok(());
+        }
+        if let Some(user) = self.in_use.get(&Identity::of(stat)) {
+            return Err(Trouble::own(format!(
+                "it is the same file or pipe as {user}"
+            )));
+        }
+        self.in_use.insert(Identity::of(stat), user);
+        Ok(())
+    }
+}
+
+impl Identity {
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        reason = "types differ per system"
+    )]
+    fn of(stat: &Stat) -> Self {
+        Identity {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+        }
+    }
+}
+
+impl CreatedFifo {
+    /// Removes it, unless something else has taken its place.
+    pub(crate) fn remove(&self) {
+        let ours = |stat: Stat| Identity::of(&stat) == self.identity;
+        if lstat(&self.path).is_ok_and(ours) {
+            // It may be gone between the look and the removal, which is as good.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn open(kind: Kind, handle: OwnedFd, sole_owner: bool) -> Opened {
+    let pipe = Pipe::Open { handle, sole_owner };
+    Opened {
+        kind,
+        pipe,
+        child: None,
+        created: None,
+    }
+}
+
+fn awaited(kind: Kind, opening: Opening) -> Opened {
+    Opened {
+        kind,
+        pipe: Pipe::Awaited(opening),
+        child: None,
+        created: None,
+    }
+}
+
+fn open_command(command: &OsStr) -> Result<Opened, Trouble> {
+    let (child, stdin) = Child::start(command)?;
+    Ok(Opened {
+        child: Some(child),
+        ..open(Kind::Exec, stdin, true)
+    })
+}
+
+/// Without waiting: a FIFO without a reader is `ENXIO`.
+///
+/// Not created at once, because Linux refuses `O_CREAT` on other people's FIFOs in
+/// shared folders (`protected_fifos`; man page proc_sys_fs(5)).
+fn open_or_create(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            let everybody = Mode::from_raw_mode(0o666);
+            rustix::fs::open(path, flags | OFlags::CREATE, everybody)
+        }
+        opened => opened,
+    }
+}
+
+/// Whether standard output was closed when the process was started: Rust's start-up
+/// code puts `/dev/null` in its place, open for reading and writing, which hardly
+/// anybody does who redirects output on purpose.
+fn stands_in_for_closed(handle: &OwnedFd, stat: &Stat) -> Result<bool, Errno> {
+    let access = fcntl_getfl(handle)? & OFlags::RWMODE;
+    let is_null = rustix::fs::stat("/dev/null").is_ok_and(|null| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && null.st_rdev == stat.st_rdev
+    });
+    Ok(is_null && access == OFlags::RDWR)
+}
+
+/// Connects to a Unix socket; while nobody listens, again and again.
+fn connect(path: &Path, limit: Duration) -> Result<OwnedFd, Trouble> {
+    const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+    let deadline = Instant::now().checked_add(limit);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let error = match try_connect(path) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => error,
+        };
+        // There is no socket, nobody listens, or too many wait already.
+        let passes = matches!(error, Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN);
+        if !passes || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(error.into());
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Without waiting, not even for a place in the queue of who listens.
+fn try_connect(path: &Path) -> Result<OwnedFd, Errno> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket)
+}

@@ -1,0 +1,355 @@
+//! Runs the real binary, under a watchdog.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+
+/// No test takes nearly as long. One that does hangs, and is ended as failed.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+pub(crate) const MIB: usize = 1 << 20;
+
+/// Prints the SHA-256 of its standard input.
+pub(crate) const SHA256: &str = if cfg!(target_os = "macos") {
+    "shasum -a 256"
+} else {
+    "sha256sum"
+};
+
+/// Bytes without a pattern that a lost or repeated block could hide in.
+pub(crate) fn random(len: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// A folder for one test, in which the command runs.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).unwrap()
+    }
+
+    pub(crate) fn open(&self, name: &str) -> Stdio {
+        File::open(self.path(name)).unwrap().into()
+    }
+
+    pub(crate) fn fifo(&self, name: &str) {
+        pipewright::fifo::create(self.path(name)).unwrap();
+    }
+
+    /// Opens a FIFO for reading, as soon as somebody opens it for writing.
+    pub(crate) fn reader(&self, name: &str) -> JoinHandle<File> {
+        let path = self.path(name);
+        thread::spawn(move || File::open(path).unwrap())
+    }
+
+    /// Starts a copy to, among others, the FIFO `stalled`, whose reader reads
+    /// nothing until the test says so.
+    pub(crate) fn start_stalled(&self, args: &[&str], stdin: Stdio) -> (Running, File) {
+        self.fifo("stalled");
+        let reader = self.reader("stalled");
+        let running = self.start_with(args, stdin, Stdio::piped());
+        (running, reader.join().unwrap())
+    }
+
+    /// What a shell says.
+    pub(crate) fn shell(&self, command: &str) -> String {
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .current_dir(self.0.path())
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+
+    /// Starts `pipewright` with an input that the test writes.
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.start_with(args, Stdio::piped(), Stdio::piped())
+    }
+
+    /// Runs `pipewright` on an input.
+    pub(crate) fn run(&self, args: &[&str], input: &[u8]) -> Ended {
+        let mut running = self.start(args);
+        let writer = running.feed(input.to_vec());
+        let ended = running.end();
+        writer.join().unwrap();
+        ended
+    }
+
+    pub(crate) fn start_with(&self, args: &[&str], stdin: Stdio, stdout: Stdio) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        command
+            .args(["--stats", "json"])
+            .args(args)
+            .current_dir(self.0.path())
+            .process_group(0)
+            .env("RUST_BACKTRACE", "0");
+        Running::start(command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()))
+    }
+}
+
+/// A `pipewright` that runs.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) pid: Pid,
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    /// The lines of standard error, as they come.
+    lines: Receiver<String>,
+    seen: String,
+    /// Dropped at the end, which calls the watchdog off.
+    _watched: Sender<()>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Running {
+        let mut child = command.spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (watched, watchdog) = mpsc::channel();
+        thread::spawn(move || {
+            let timed_out = Err(RecvTimeoutError::Timeout);
+            if watchdog.recv_timeout(WATCHDOG) == timed_out {
+                let _ = kill_process(pid, Signal::KILL);
+                // A command that it started may hold the test up by itself.
+                if watchdog.recv_timeout(WATCHDOG) == timed_out {
+                    eprintln!("a test hangs");
+                    std::process::abort();
+                }
+            }
+        });
+        let stderr = child.stderr.take().unwrap();
+        let (line, lines) = mpsc::channel();
+        thread::spawn(move || {
+            use std::io::BufRead;
+            for text in std::io::BufReader::new(stderr).lines() {
+                let _ = line.send(text.unwrap());
+            }
+        });
+        Running {
+            pid,
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take(),
+            child,
+            lines,
+            seen: String::new(),
+            _watched: watched,
+        }
+    }
+
+    /// Writes the input from a thread, then ends it. That nobody wants all of it
+    /// is a matter of the test.
+    pub(crate) fn feed(&mut self, input: Vec<u8>) -> JoinHandle<()> {
+        let mut stdin = self.stdin.take().unwrap();
+        thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+        })
+    }
+
+    /// Reads standard output until it ends.
+    pub(crate) fn read_stdout(&mut self) -> Vec<u8> {
+        read_all(self.stdout.as_mut().unwrap())
+    }
+
+    /// Reads this much of standard output.
+    pub(crate) fn read_exactly(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut bytes)
+            .unwrap();
+        bytes
+    }
+
+    /// Waits until standard error has a line with this text.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        while !self.seen.contains(text) {
+            let line = self.lines.recv();
+            assert!(line.is_ok(), "ended without '{text}': {}", self.seen);
+            self.seen += &(line.unwrap() + "\n");
+        }
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.pid.as_raw_nonzero());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<usize>().unwrap() * 1024
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).unwrap();
+    }
+
+    /// As a terminal does: to the whole process group.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        kill_process_group(self.pid, signal).unwrap();
+    }
+
+    /// Waits for the end, and checks what holds for every run.
+    pub(crate) fn end(mut self) -> Ended {
+        drop(self.stdin.take());
+        let stdout = self
+            .stdout
+            .take()
+            .map(|mut out| read_all(&mut out))
+            .unwrap_or_default();
+        let status = self.child.wait().unwrap();
+        let mut stderr = std::mem::take(&mut self.seen);
+        for line in self.lines.iter() {
+            stderr += &(line + "\n");
+        }
+        assert!(
+            status.code().is_some(),
+            "killed ({status}), by the watchdog? {stderr}"
+        );
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        let stats = stderr
+            .lines()
+            .last()
+            .and_then(|line| serde_json::from_str(line).ok())
+            .unwrap_or(Value::Null);
+        let ended = Ended {
+            code: status.code().unwrap(),
+            stdout,
+            stderr,
+            stats,
+        };
+        ended.check_ledger();
+        ended
+    }
+}
+
+pub(crate) fn read_all(from: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A `pipewright` that has ended.
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    pub(crate) stats: Value,
+}
+
+impl Ended {
+    /// The statistics of one sink.
+    pub(crate) fn sink(&self, index: usize) -> &Value {
+        let sink = &self.stats["sinks"][index];
+        assert!(
+            sink.is_object(),
+            "no statistics of sink {index}: {}",
+            self.stderr
+        );
+        sink
+    }
+
+    pub(crate) fn count(&self, index: usize, field: &str) -> u64 {
+        self.sink(index)[field].as_u64().unwrap()
+    }
+
+    pub(crate) fn outcome(&self, index: usize) -> &str {
+        self.sink(index)["outcome"].as_str().unwrap()
+    }
+
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.stats["total"]["read"].as_u64().unwrap()
+    }
+
+    /// The line of standard error that complains of this sink.
+    pub(crate) fn complaint(&self, sink: &str) -> &str {
+        let start = format!("pipewright: {sink}: ");
+        let line = self
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(&start));
+        assert!(line.is_some(), "no complaint of {sink}: {}", self.stderr);
+        line.unwrap()
+    }
+
+    fn check_ledger(&self) {
+        let Some(sinks) = self.stats["sinks"].as_array() else {
+            return;
+        };
+        let total = &self.stats["total"];
+        assert_eq!(total["exit_status"].as_i64(), Some(self.code.into()));
+        for field in ["accepted", "written", "dropped", "unsent", "in_doubt"] {
+            let sum: u64 = sinks.iter().map(|sink| sink[field].as_u64().unwrap()).sum();
+            assert_eq!(total[field].as_u64(), Some(sum), "{field}: {}", self.stats);
+        }
+        for sink in sinks {
+            let count = |field: &str| sink[field].as_u64().unwrap();
+            let accepted = count("accepted");
+            assert_eq!(
+                accepted,
+                count("written") + count("unsent") + count("in_doubt"),
+                "{sink}"
+            );
+            assert_eq!(self.bytes_read(), accepted + count("dropped"), "{sink}");
+            let complete = sink["outcome"] == "complete";
+            assert_eq!(
+                complete,
+                self.complaint_of(sink).is_none(),
+                "{}",
+                self.stderr
+            );
+            assert!(!complete || count("written") == self.bytes_read(), "{sink}");
+        }
+    }
+
+    fn complaint_of(&self, sink: &Value) -> Option<&str> {
+        let start = format!("pipewright: {}: ", sink["name"].as_str().unwrap());
+        self.stderr.lines().find(|line| line.starts_with(&start))
+    }
+}
+
+/// Whether the bytes are the same, without printing megabytes if not.
+pub(crate) fn assert_same(got: &[u8], expected: &[u8]) {
+    assert_eq!(got.len(), expected.len(), "length");
+    let differs = got.iter().zip(expected).position(|(a, b)| a != b);
+    assert_eq!(differs, None, "first byte that differs");
+}
+
+pub(crate) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

@@ -147,9 +147,6 @@ impl Builder {
     /// Makes the writer without a pipe: it queues until
     /// [`attach`](PipeWriter::attach).
     ///
-    /// [`pipe_size`](Self::pipe_size) and [`sole_owner`](Self::sole_owner) are
-    /// about a handle, and have no effect here.
-    ///
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a capacity of 0.
@@ -175,7 +172,13 @@ impl Builder {
         let mode = self.mode.unwrap_or_default();
         let callback = self.on_progress.map_or(Callback::None, Callback::Idle);
         PipeWriter {
-            shared: Shared::new(Config { capacity, mode }, self.linger, self.name, callback),
+            shared: Shared::new(
+                Config { capacity, mode },
+                self.linger,
+                self.name,
+                callback,
+                self.handling,
+            ),
         }
     }
 }

@@ -12,6 +12,10 @@ mod panics;
 mod progress;
 mod shared;
 mod state;
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "systems without a driver refuse every handle")
+)]
 mod sys;
 mod wait;
 mod waiters;

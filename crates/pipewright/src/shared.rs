@@ -27,7 +27,7 @@ use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
 use crate::state::{State, Work};
-use crate::sys::{Driver, Submitted, Timer, Writer};
+use crate::sys::{Driver, Handling, Submitted, Timer, Writer};
 
 /// The pause before the first retry for lack of resources; each further one is
 /// twice as long.
@@ -35,6 +35,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(1);
 
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// What the user says about the handle, now or later.
+    pub(crate) handling: Handling,
     /// How many `PipeWriter`s there are.
     handles: AtomicUsize,
 }
@@ -45,8 +47,10 @@ impl Shared {
         linger: Duration,
         label: Option<String>,
         callback: Callback,
+        handling: Handling,
     ) -> Arc<Self> {
         Arc::new(Shared {
+            handling,
             state: Mutex::new(State::new(config, linger, label, callback)),
             handles: AtomicUsize::new(1),
         })

@@ -139,8 +139,7 @@ impl State {
                     let written = Position::new(self.core.progress().written);
                     self.waiters.take_written(written, woken);
                 }
-                // Told by the callback and the waitable object.
-                Event::Space => {}
+                Event::Space => self.waiters.take(Until::Space, woken),
                 Event::Refusing => self.waiters.take_senders(woken),
                 Event::Ended => {
                     self.waiters.take_all(woken);

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -57,16 +58,24 @@ fn block_on<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    struct Unpark(Arc<dyn Park>);
+    struct Unpark {
+        parker: Arc<dyn Park>,
+        woken: AtomicBool,
+    }
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
-            self.0.unpark();
+            self.woken.store(true, Ordering::Release);
+            self.parker.unpark();
         }
     }
-    let parker = sys::parker();
-    let waker = Waker::from(Arc::new(Unpark(Arc::clone(&parker))));
+    let unpark = Arc::new(Unpark {
+        parker: sys::parker(),
+        woken: AtomicBool::new(false),
+    });
+    let waker = Waker::from(Arc::clone(&unpark));
     let mut cx = Context::from_waker(&waker);
     loop {
+        unpark.woken.store(false, Ordering::Release);
         if let Poll::Ready(output) = poll(&mut cx) {
             return Some(output);
         }
@@ -74,7 +83,7 @@ fn block_on<T>(
         if left.is_some_and(|left| left.is_zero()) {
             return None;
         }
-        parker.park(left);
+        unpark.parker.park(left, &unpark.woken);
     }
 }
 
@@ -264,6 +273,35 @@ impl Drop for Line {
             drop(entry);
             self.writer.change(|state| state.core.leave(ticket));
         }
+    }
+}
+
+/// Until a slice was sent. Does not stand in the line: whoever gives up asking has
+/// nothing to give back, and may come back with other data.
+pub(crate) struct Room(Entry);
+
+impl Room {
+    pub(crate) fn new(writer: &Arc<Shared>) -> Self {
+        Room(Entry::new(writer))
+    }
+
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &Context<'_>,
+        slice: &[u8],
+    ) -> Poll<Result<(), Outcome>> {
+        let sent = self.0.register(cx, Until::Space, |state| {
+            match state.core.send_slice(slice) {
+                Ok(_) => Some(Ok(())),
+                Err(Refused::Full) => None,
+                Err(Refused::Closed(outcome)) => Some(Err(state.explain(outcome))),
+            }
+        });
+        if matches!(sent, Poll::Ready(Ok(()))) {
+            // What follows from the send.
+            self.0.writer.change(|_| ());
+        }
+        sent
     }
 }
 

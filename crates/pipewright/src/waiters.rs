@@ -16,6 +16,8 @@ pub(crate) enum Until {
     Written(Position),
     /// The ticket is granted.
     Granted(TicketId),
+    /// There may be room again after a refusal.
+    Space,
     /// The outcome is there.
     Ended,
 }
@@ -69,7 +71,7 @@ impl Waiters {
     pub(crate) fn take_senders(&mut self, woken: &mut Vec<Waker>) {
         let (senders, others) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|((until, _), _)| matches!(until, Until::Granted(_)));
+            .partition(|((until, _), _)| matches!(until, Until::Granted(_) | Until::Space));
         self.waiting = others;
         woken.extend(BTreeMap::into_values(senders));
     }

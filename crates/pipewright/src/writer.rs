@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pipewright_core::{self as core, Position};
@@ -91,7 +92,7 @@ impl PipeWriter {
     /// and the other does not.
     pub fn attach(&self, pipe: impl Into<Pipe>) -> Result<(), AttachError> {
         let name = self.shared.lock().name().map(str::to_owned);
-        self.attach_opened(open(name.as_deref(), pipe.into(), Handling::default())?)
+        self.attach_opened(open(name.as_deref(), pipe.into(), self.shared.handling)?)
     }
 
     pub(crate) fn attach_opened(&self, opened: Opened) -> Result<(), AttachError> {
@@ -243,6 +244,14 @@ impl PipeWriter {
     pub async fn ended(&self) -> Summary {
         let outcome = End::new(&self.shared).wait().await;
         self.summary(outcome)
+    }
+
+    /// Waits until the writer has ended. Blocks the thread for at most `timeout`;
+    /// `None` if the time was over first, which changes nothing.
+    #[must_use]
+    pub fn wait_ended(&self, timeout: Duration) -> Option<Summary> {
+        let outcome = End::new(&self.shared).wait_timeout(timeout)?;
+        Some(self.summary(outcome))
     }
 
     pub(crate) fn summary(&self, outcome: Outcome) -> Summary {

@@ -6,25 +6,26 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use pipewright_core::Refused;
 
 use crate::error::Ended;
 use crate::outcome::Outcome;
-use crate::wait::{End, Line, Wait, Written};
+use crate::wait::{End, Room, Wait, Written};
 use crate::writer::PipeWriter;
 
 /// A handle to a writer that implements `AsyncWrite`: that of `futures-io` with
 /// the feature `futures-io`, that of tokio with the feature `tokio`. No runtime is
 /// needed.
 ///
-/// Made by [`PipeWriter::async_writer`]. A write waits while the queue is full; a
-/// flush waits until everything is handed to the operating system; closing (or
+/// Made by [`PipeWriter::async_writer`]. A write waits while the queue is full, and
+/// while others wait in line ([`PipeWriter::send`]); one that is given up leaves
+/// nothing behind. A flush waits until everything is handed to the operating system; closing (or
 /// shutting down) writes what is queued, closes the pipe for all handles, and waits
 /// for that.
 pub struct AsyncPipeWriter {
     writer: PipeWriter,
-    line: Option<Line>,
+    /// Waits for room, between a write that found none and the next.
+    room: Option<Room>,
     flush: Option<Written>,
     close: Option<End>,
 }
@@ -35,7 +36,7 @@ impl PipeWriter {
     pub fn async_writer(&self) -> AsyncPipeWriter {
         AsyncPipeWriter {
             writer: self.clone(),
-            line: None,
+            room: None,
             flush: None,
             close: None,
         }
@@ -54,32 +55,25 @@ impl AsyncPipeWriter {
     }
 
     fn poll_write_some(&mut self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        // Whoever writes has given up a flush that was begun before.
+        self.flush = None;
         let piece = self.writer.piece(buffer);
-        let mut line = match self.line.take() {
-            Some(line) => line,
-            None => match self.writer.shared.try_send_slice(piece) {
-                Ok(_) => return Poll::Ready(Ok(piece.len())),
-                Err(Refused::Full) => Line::new(&self.writer.shared, piece.len()),
-                Err(refused) => return Poll::Ready(Err(self.writer.ended_error(refused))),
-            },
-        };
-        let Poll::Ready(reserved) = line.poll(cx) else {
-            self.line = Some(line);
-            return Poll::Pending;
-        };
-        let permit = match reserved {
-            Ok(reservation) => self.writer.permit(reservation),
-            Err(outcome) => return Poll::Ready(Err(Ended(outcome).into())),
-        };
-        // The caller may come back with another buffer than it waited with.
-        match permit.send(Bytes::copy_from_slice(piece)) {
-            Ok(_) => Poll::Ready(Ok(piece.len())),
-            Err(refused) if refused.is_full() => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
+        match self.writer.shared.try_send_slice(piece) {
+            Ok(_) => {
+                self.room = None;
+                return Poll::Ready(Ok(piece.len()));
             }
-            Err(refused) => Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, refused))),
+            Err(Refused::Full) => {}
+            Err(refused) => return Poll::Ready(Err(self.writer.ended_error(refused))),
         }
+        let writer = &self.writer;
+        let room = self.room.get_or_insert_with(|| Room::new(&writer.shared));
+        let sent = ready!(room.poll_send(cx, piece));
+        self.room = None;
+        Poll::Ready(match sent {
+            Ok(()) => Ok(piece.len()),
+            Err(outcome) => Err(Ended(outcome).into()),
+        })
     }
 
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

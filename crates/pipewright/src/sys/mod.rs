@@ -31,6 +31,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
@@ -140,10 +141,14 @@ pub(crate) struct Handling {
 
 /// How a thread waits, and how it is woken.
 pub(crate) trait Park: Send + Sync {
-    /// Waits until [`unpark`](Self::unpark) is or was called, the time is over,
-    /// or for no reason.
-    fn park(&self, timeout: Option<Duration>);
+    /// Waits until `woken` is set, the time is over, or for no reason. Whoever
+    /// sets it calls [`unpark`](Self::unpark) afterwards.
+    ///
+    /// Waits may lie inside each other on one thread, when user code that runs
+    /// during one begins another: each has a flag of its own, so that an inner one
+    /// cannot use up the wake of an outer one.
+    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool);
 
-    /// Ends the current or next [`park`](Self::park).
+    /// Makes the waits on this thread look at their flags.
     fn unpark(&self);
 }

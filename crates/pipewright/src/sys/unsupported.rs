@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,10 @@ impl Timer {
     }
 }
 
+impl Drop for Timer {
+    fn drop(&mut self) {}
+}
+
 pub(crate) fn parker() -> Arc<dyn Park> {
     Arc::new(ThreadPark(std::thread::current()))
 }
@@ -55,7 +60,10 @@ pub(crate) fn parker() -> Arc<dyn Park> {
 struct ThreadPark(std::thread::Thread);
 
 impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>) {
+    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
+        if woken.load(Ordering::Acquire) {
+            return;
+        }
         match timeout {
             Some(timeout) => std::thread::park_timeout(timeout),
             None => std::thread::park(),

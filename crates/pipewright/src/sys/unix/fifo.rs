@@ -29,6 +29,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -99,15 +100,25 @@ impl OpenOptions {
         }
         let fd = match rustix::fs::open(path.as_ref(), flags, Mode::empty()) {
             Ok(fd) => fd,
-            // Nobody reads: POSIX, open, ENXIO.
-            Err(Errno::NXIO) => return Ok(None),
+            // Nobody reads, or it is a socket: POSIX, open, ENXIO.
+            Err(Errno::NXIO) if self.is_fifo(path.as_ref())? => return Ok(None),
+            Err(Errno::NXIO) => return Err(not_a_fifo()),
             Err(error) => return Err(error.into()),
         };
         // Looked at only now: what a path leads to may change before it is opened.
         if FileType::from_raw_mode(fstat(&fd)?.st_mode) != FileType::Fifo {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a FIFO"));
+            return Err(not_a_fifo());
         }
         Ok(Some(fd))
+    }
+
+    fn is_fifo(&self, path: &Path) -> io::Result<bool> {
+        let metadata = if self.follow_links {
+            std::fs::metadata(path)?
+        } else {
+            std::fs::symlink_metadata(path)?
+        };
+        Ok(metadata.file_type().is_fifo())
     }
 
     /// Opens it as soon as it has a reader; blocks the thread for at most
@@ -146,6 +157,10 @@ impl OpenOptions {
             timer: None,
         }
     }
+}
+
+fn not_a_fifo() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a FIFO")
 }
 
 /// Until there is a reader: tried again and again, at growing intervals, because

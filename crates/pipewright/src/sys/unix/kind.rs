@@ -92,38 +92,81 @@ impl Kind {
         !matches!(self, Kind::Regular)
     }
 
-    /// How to write without waiting, if there is a way; with a description of
-    /// our own if that is what it takes.
-    pub(super) fn mechanism(
-        self,
-        fd: &OwnedFd,
-        sole_owner: bool,
-    ) -> Option<(Mechanism, Option<OwnedFd>)> {
+    /// How to write without waiting, if there is a way.
+    pub(super) fn way(self, fd: &OwnedFd, sole_owner: bool) -> Option<Way> {
         match self {
-            Kind::Socket { .. } => Some((Mechanism::Socket, None)),
-            Kind::Memory => Some((Mechanism::Plain, None)),
-            Kind::Pipe { .. } if system::takes_nowait(fd) => Some((Mechanism::NoWait, None)),
-            Kind::Pipe { packets: false } | Kind::Terminal => {
-                if sole_owner && set_nonblocking(fd).is_ok() {
-                    return Some((Mechanism::Plain, None));
-                }
-                match system::reopen(fd) {
-                    Some(own) => Some((Mechanism::Plain, Some(own))),
-                    None => is_nonblocking(fd).then_some((Mechanism::Plain, None)),
-                }
-            }
-            Kind::Pipe { packets: true } => (is_nonblocking(fd)
-                || (sole_owner && set_nonblocking(fd).is_ok()))
-            .then_some((Mechanism::Plain, None)),
-            Kind::Regular | Kind::Other => None,
+            Kind::Socket { .. } => Some(Way::by(Mechanism::Socket)),
+            Kind::Memory => Some(Way::by(Mechanism::Plain)),
+            Kind::Pipe { packets } if system::takes_nowait(fd) => Some(Way {
+                max_message: if packets { MAX_PACKET } else { usize::MAX },
+                ..Way::by(Mechanism::NoWait)
+            }),
+            Kind::Pipe { packets: false } | Kind::Terminal => Way::nonblocking(fd, sole_owner),
+            Kind::Pipe { packets: true } | Kind::Regular | Kind::Other => None,
         }
     }
 }
 
-fn is_nonblocking(fd: &OwnedFd) -> bool {
+/// The largest packet of a packet pipe: the system cuts larger ones, and does not
+/// say so (Linux man page pipe(2), "O_DIRECT").
+const MAX_PACKET: usize = rustix::pipe::PIPE_BUF;
+
+/// A way to write a descriptor without waiting.
+pub(super) struct Way {
+    pub(super) mechanism: Mechanism,
+    /// A description of our own, to be written instead.
+    pub(super) own: Option<OwnedFd>,
+    /// The description was made non-blocking, which is to be undone.
+    pub(super) made_nonblocking: bool,
+    /// The longest message that stays whole.
+    pub(super) max_message: usize,
+}
+
+impl Way {
+    fn by(mechanism: Mechanism) -> Way {
+        Way {
+            mechanism,
+            own: None,
+            made_nonblocking: false,
+            max_message: usize::MAX,
+        }
+    }
+
+    /// Through a description that does not block: this one, if nobody is hurt by
+    /// that, else one of our own.
+    fn nonblocking(fd: &OwnedFd, sole_owner: bool) -> Option<Way> {
+        let plain = Way::by(Mechanism::Plain);
+        if sole_owner && is_nonblocking(fd) {
+            return Some(plain);
+        }
+        if sole_owner && make_nonblocking(fd) {
+            return Some(Way {
+                made_nonblocking: true,
+                ..plain
+            });
+        }
+        match system::reopen(fd) {
+            Some(own) => Some(Way {
+                own: Some(own),
+                ..plain
+            }),
+            None => is_nonblocking(fd).then_some(plain),
+        }
+    }
+}
+
+pub(super) fn is_nonblocking(fd: &OwnedFd) -> bool {
     fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK))
 }
 
-fn set_nonblocking(fd: &OwnedFd) -> rustix::io::Result<()> {
-    fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)
+fn make_nonblocking(fd: &OwnedFd) -> bool {
+    let flags = fcntl_getfl(fd);
+    flags.is_ok_and(|flags| fcntl_setfl(fd, flags | OFlags::NONBLOCK).is_ok())
+}
+
+pub(super) fn make_blocking(fd: &OwnedFd) {
+    if let Ok(flags) = fcntl_getfl(fd) {
+        // What could be set a moment ago can be cleared.
+        let _ = fcntl_setfl(fd, flags - OFlags::NONBLOCK);
+    }
 }

@@ -35,10 +35,13 @@ pub(super) fn write_nowait(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result
 /// Writes as the flags of the description say.
 pub(super) fn write_plain(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
     if kernel().nosignal {
-        pwritev2(fd, slices, HERE, NOSIGNAL)
-    } else {
-        sigpipe::guarded(|| writev(fd, slices))
+        match pwritev2(fd, slices, HERE, NOSIGNAL) {
+            // Some devices take no flags at all.
+            Err(Errno::OPNOTSUPP) => {}
+            written => return written,
+        }
     }
+    sigpipe::guarded(|| writev(fd, slices))
 }
 
 /// Sends to a socket without waiting.

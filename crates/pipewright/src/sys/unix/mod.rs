@@ -38,6 +38,7 @@ mod system;
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pipewright_core::Mode;
@@ -71,8 +72,8 @@ pub(crate) fn open(pipe: Pipe, handling: Handling) -> Result<Opened, Refused> {
     if let Some(size) = handling.pipe_size {
         system::set_pipe_size(&pipe, size);
     }
-    let driver: Arc<dyn crate::sys::Driver> = match kind.mechanism(&pipe, handling.sole_owner) {
-        Some((mechanism, reopened)) => readiness::Readiness::open(pipe, reopened, mechanism)?,
+    let driver: Arc<dyn crate::sys::Driver> = match kind.way(&pipe, handling.sole_owner) {
+        Some(way) => readiness::Readiness::open(pipe, way)?,
         None => thread::BlockingThread::open(pipe, kind.is_pollable())?,
     };
     Ok(Opened {
@@ -105,7 +106,10 @@ fn set_parker(parker: Arc<dyn Park>) {
 struct ThreadPark(std::thread::Thread);
 
 impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>) {
+    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
+        if woken.load(Ordering::Acquire) {
+            return;
+        }
         match timeout {
             Some(timeout) => std::thread::park_timeout(timeout),
             None => std::thread::park(),

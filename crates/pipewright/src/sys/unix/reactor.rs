@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -104,14 +104,15 @@ impl Reactor {
         sigpipe::block_all();
         set_parker(Arc::new(ReactorPark(self)));
         loop {
-            self.step(None);
+            self.step(None, &AtomicBool::new(false));
         }
     }
 
-    /// Runs a round of turns, then waits for more to do, at most `timeout`.
-    fn step(&self, timeout: Option<Duration>) {
+    /// Runs a round of turns, then waits for more to do, at most `timeout`, and not
+    /// if `woken` is set by then.
+    fn step(&self, timeout: Option<Duration>, woken: &AtomicBool) {
         let busy = self.run_turns();
-        let timeout = if busy {
+        let timeout = if busy || woken.load(Ordering::Acquire) {
             Some(Duration::ZERO)
         } else {
             earlier(timeout, self.until_next_timer())
@@ -187,8 +188,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct ReactorPark(&'static Reactor);
 
 impl Park for ReactorPark {
-    fn park(&self, timeout: Option<Duration>) {
-        self.0.step(timeout);
+    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
+        self.0.step(timeout, woken);
     }
 
     fn unpark(&self) {

@@ -6,7 +6,10 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pipewright_core::{Limits, Operation};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
+use super::kind::{self, Way};
 use super::reactor::Reactor;
 use super::source::Source;
 use super::system;
@@ -15,38 +18,95 @@ use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 
 pub(super) struct Readiness {
     reactor: &'static Reactor,
-    mechanism: Mechanism,
     /// Held only for calls that do not wait, and never while the writer is
     /// called.
-    source: Mutex<Source>,
+    target: Mutex<Target>,
+}
+
+/// What is written, and how.
+struct Target {
+    source: Source,
     /// The user's descriptor, if `source` is another description of its file.
-    original: Mutex<Option<OwnedFd>>,
+    original: Option<OwnedFd>,
+    mechanism: Mechanism,
+    /// The user's description was made non-blocking here.
+    made_nonblocking: bool,
+    max_message: usize,
 }
 
 impl Readiness {
-    pub(super) fn open(
-        pipe: Pipe,
-        reopened: Option<OwnedFd>,
-        mechanism: Mechanism,
-    ) -> Result<Arc<Self>, Refused> {
+    pub(super) fn open(pipe: Pipe, way: Way) -> Result<Arc<Self>, Refused> {
         let reactor = match Reactor::get() {
             Ok(reactor) => reactor,
             Err(error) => return Err(Refused { pipe, error }),
         };
-        let (fd, original) = match reopened {
+        let (fd, original) = match way.own {
             Some(own) => (own, Some(pipe)),
             None => (pipe, None),
         };
         Ok(Arc::new(Readiness {
             reactor,
-            mechanism,
-            source: Mutex::new(reactor.source(fd)),
-            original: Mutex::new(original),
+            target: Mutex::new(Target {
+                source: reactor.source(fd),
+                original,
+                mechanism: way.mechanism,
+                made_nonblocking: way.made_nonblocking,
+                max_message: way.max_message,
+            }),
         }))
     }
 
-    fn with_source<T>(&self, act: impl FnOnce(&mut Source) -> T) -> T {
-        act(&mut self.source.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_target<T>(&self, act: impl FnOnce(&mut Target) -> T) -> T {
+        act(&mut self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Target {
+    fn write(&mut self, operation: &Operation, reactor: &'static Reactor) -> Result<usize, Errno> {
+        if operation.len() > self.max_message {
+            return Err(Errno::MSGSIZE);
+        }
+        let Some(fd) = self.source.fd() else {
+            return Err(Errno::AGAIN);
+        };
+        match self.mechanism.write(fd, operation) {
+            Err(Errno::OPNOTSUPP) if self.mechanism == Mechanism::NoWait => {
+                self.do_without_nowait(reactor)?;
+                self.write(operation, reactor)
+            }
+            written => written,
+        }
+    }
+
+    /// A pipe can be written without waiting only through the description with
+    /// which it was made: one that was opened by its path in `/proc` or `/dev/fd`
+    /// refuses. Nothing tells them apart before the first write.
+    fn do_without_nowait(&mut self, reactor: &'static Reactor) -> Result<(), Errno> {
+        let fd = self.source.take().ok_or(Errno::BADF)?;
+        let own = system::reopen(&fd);
+        let works = own.is_some() || kind::is_nonblocking(&fd);
+        match own {
+            Some(own) => {
+                self.source = reactor.source(own);
+                self.original = Some(fd);
+            }
+            None => self.source = reactor.source(fd),
+        }
+        self.mechanism = Mechanism::Plain;
+        if works { Ok(()) } else { Err(Errno::OPNOTSUPP) }
+    }
+
+    /// Whether the other end is gone in a way that is no error of a write: the
+    /// poller would report it for ever, and every write would say "not now".
+    fn is_hung_up(&self) -> bool {
+        let Some(fd) = self.source.fd() else {
+            return false;
+        };
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+        let now = Timespec::default();
+        self.mechanism == Mechanism::Plain
+            && poll(&mut fds, Some(&now)).is_ok()
+            && fds[0].revents() & (PollFlags::OUT | PollFlags::HUP) == PollFlags::HUP
     }
 }
 
@@ -64,18 +124,19 @@ impl Driver for Readiness {
     }
 
     fn submit(&self, _: Arc<dyn Writer>, operation: Operation) -> Submitted {
-        self.with_source(|source| match source.fd() {
-            Some(fd) => self.mechanism.submit(fd, operation),
-            None => Submitted::NotReady(operation),
-        })
+        let written = self.with_target(|target| target.write(&operation, self.reactor));
+        write::outcome(operation, written)
     }
 
     fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
-        self.with_source(|source| {
-            if source.fd().is_some() {
-                self.reactor.expect(source.key(), writer);
+        self.with_target(|target| {
+            if target.is_hung_up() {
+                return Err(Errno::IO.into());
             }
-            source.arm()
+            if target.source.fd().is_some() {
+                self.reactor.expect(target.source.key(), writer);
+            }
+            target.source.arm()
         })
     }
 
@@ -84,20 +145,20 @@ impl Driver for Readiness {
     }
 
     fn detach(&self) -> Option<Pipe> {
-        let (fd, forgotten) = self.with_source(|source| {
-            let forgotten = self.reactor.forget(source.key());
-            (source.take(), forgotten)
+        let (pipe, forgotten) = self.with_target(|target| {
+            let forgotten = self.reactor.forget(target.source.key());
+            let fd = target.source.take();
+            let pipe = target.original.take().or(fd);
+            if let Some(pipe) = pipe.as_ref().filter(|_| target.made_nonblocking) {
+                kind::make_blocking(pipe);
+            }
+            (pipe, forgotten)
         });
         drop(forgotten);
-        let original = self
-            .original
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        original.or(fd)
+        pipe
     }
 
     fn is_read(&self) -> io::Result<bool> {
-        self.with_source(|source| source.fd().map_or(Ok(true), system::is_read))
+        self.with_target(|target| target.source.fd().map_or(Ok(true), system::is_read))
     }
 }

@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -39,8 +40,6 @@ pub(super) struct BlockingThread {
 struct Mail {
     /// The writer that wants a turn.
     writer: Option<Arc<dyn Writer>>,
-    /// Somebody waits on this thread and was woken.
-    unparked: bool,
     /// The handle is gone: nothing is left to do.
     over: bool,
 }
@@ -73,12 +72,14 @@ impl BlockingThread {
     fn run(self: Arc<Self>) {
         sigpipe::block_all();
         set_parker(Arc::new(ThreadPark(Arc::clone(&self))));
-        while self.step(None) {}
+        while self.step(None, &AtomicBool::new(false)) {}
     }
 
-    /// Waits for something to do, and does it. False when all is over.
-    fn step(&self, timeout: Option<Duration>) -> bool {
-        let idle = |mail: &mut Mail| mail.writer.is_none() && !mail.unparked && !mail.over;
+    /// Waits for something to do, or until `woken` is set, and does it. False when
+    /// all is over.
+    fn step(&self, timeout: Option<Duration>, woken: &AtomicBool) -> bool {
+        let idle =
+            |mail: &mut Mail| mail.writer.is_none() && !mail.over && !woken.load(Ordering::Acquire);
         let mail = self.mail();
         let mut mail = match timeout {
             None => self
@@ -92,7 +93,6 @@ impl BlockingThread {
                     .0
             }
         };
-        mail.unparked = false;
         let (writer, over) = (mail.writer.take(), mail.over);
         drop(mail);
         if let Some(writer) = writer {
@@ -120,6 +120,10 @@ impl BlockingThread {
             poll(&mut fds, None)?;
             if !fds[1].revents().is_empty() {
                 return Err(Errno::CANCELED);
+            }
+            if !fds[0].revents().intersects(PollFlags::OUT | PollFlags::ERR) {
+                // Hung up: a write would wait for somebody who is gone.
+                return Err(Errno::IO);
             }
             match rustix::io::write(fd, &first[..first.len().min(FITS)]) {
                 // Somebody made the description non-blocking and was faster.
@@ -193,12 +197,14 @@ impl Driver for BlockingThread {
 struct ThreadPark(Arc<BlockingThread>);
 
 impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>) {
-        let _ = self.0.step(timeout);
+    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
+        let _ = self.0.step(timeout, woken);
     }
 
     fn unpark(&self) {
-        self.0.mail().unparked = true;
+        // With the lock, so that it does not come between a look at the flag and
+        // the wait.
+        drop(self.0.mail());
         self.0.posted.notify_one();
     }
 }

@@ -32,15 +32,14 @@ pub(super) const LIMITS: Limits = Limits {
 
 impl Mechanism {
     /// Writes as much of the operation as goes without waiting.
-    pub(super) fn submit(self, fd: BorrowedFd<'_>, operation: Operation) -> Submitted {
-        let written = with_slices(&operation, |slices| {
+    pub(super) fn write(self, fd: BorrowedFd<'_>, operation: &Operation) -> Result<usize, Errno> {
+        with_slices(operation, |slices| {
             retry_interrupted(|| match self {
                 Mechanism::NoWait => system::write_nowait(fd, slices),
                 Mechanism::Plain => system::write_plain(fd, slices),
                 Mechanism::Socket => system::send_nowait(fd, slices),
             })
-        });
-        outcome(operation, written)
+        })
     }
 }
 

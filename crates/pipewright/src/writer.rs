@@ -306,7 +306,10 @@ impl WeakPipeWriter {
     #[must_use]
     pub fn upgrade(&self) -> Option<PipeWriter> {
         let shared = self.0.upgrade()?;
-        shared.try_add_handle().then_some(PipeWriter { shared })
+        if !shared.try_add_handle() {
+            return None;
+        }
+        Some(PipeWriter { shared })
     }
 }
 

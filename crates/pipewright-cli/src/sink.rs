@@ -90,7 +90,7 @@ impl Sink {
             Pipe::Awaited(opening) => {
                 self.awaited = true;
                 self.opening = Some(opening);
-                builder.unattached()?
+                builder.sole_owner(true).unattached()?
             }
         });
         Ok(())

@@ -1,0 +1,368 @@
+//! Bad input: whatever cannot be written to is refused with an error that names it
+//! and keeps the system's reason, and comes back as it was; nothing panics and
+//! nothing is lost without a word.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+mod common;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Duration;
+
+use common::data::{assert_stream, stream, tracked};
+use common::ends::pipe;
+use common::{LONG, alone, watched};
+use futures_lite::future::block_on;
+use pipewright::{AttachError, Outcome, PipeWriter, fifo};
+use rustix::io::Errno;
+
+/// The handle comes back with an error that names it, and the system's reason.
+#[track_caller]
+fn assert_refused(handle: impl Into<OwnedFd>, expected: Errno) -> OwnedFd {
+    let handle = handle.into();
+    let number = handle.as_raw_fd();
+    let unnamed = PipeWriter::new(handle).unwrap_err();
+    let text = unnamed.to_string();
+    assert!(text.contains(&format!("fd {number}")), "{text}");
+    let named = PipeWriter::builder()
+        .name("the collector")
+        .build(unnamed.into_pipe())
+        .unwrap_err();
+    let text = named.to_string();
+    assert!(text.contains("the collector"), "{text}");
+    assert_eq!(named.error().raw_os_error(), Some(expected.raw_os_error()));
+    let reason = io::Error::from(expected).to_string();
+    let reason = reason.split(" (").next().unwrap();
+    assert!(text.contains(reason), "{text}");
+    let handle = named.into_pipe();
+    assert_eq!(handle.as_raw_fd(), number);
+    handle
+}
+
+#[test]
+fn the_reading_end_of_a_pipe_is_refused_and_still_reads() {
+    watched(|| {
+        let (reader, writer) = pipe();
+        let reader = assert_refused(reader, Errno::BADF);
+        File::from(writer).write_all(b"hello").unwrap();
+        let mut heard = String::new();
+        File::from(reader).read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "hello");
+    });
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_refused() {
+    // Another test could open a file under the number.
+    alone(|| {
+        let number = 999;
+        // SAFETY: not sound if it were used: nothing is open under this number. It
+        // is given to the library to be refused, and forgotten before it would be
+        // closed.
+        let closed = unsafe { OwnedFd::from_raw_fd(number) };
+        let refused = PipeWriter::builder()
+            .name("gone")
+            .build(closed)
+            .unwrap_err();
+        assert_eq!(
+            refused.error().raw_os_error(),
+            Some(Errno::BADF.raw_os_error())
+        );
+        assert!(refused.to_string().contains("gone"));
+        let unnamed = PipeWriter::new(refused.into_pipe()).unwrap_err();
+        assert!(unnamed.to_string().contains("fd 999"));
+        #[allow(clippy::mem_forget, reason = "there is nothing to close")]
+        std::mem::forget(unnamed.into_pipe());
+    });
+}
+
+#[test]
+fn a_directory_is_refused() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        assert_refused(File::open(folder.path()).unwrap(), Errno::ISDIR);
+    });
+}
+
+#[test]
+fn a_file_that_is_open_for_reading_only_is_refused() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "untouched").unwrap();
+        assert_refused(File::open(&path).unwrap(), Errno::BADF);
+        assert_refused(File::open("/dev/null").unwrap(), Errno::BADF);
+        assert_eq!(std::fs::read(&path).unwrap(), b"untouched");
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_descriptor_that_only_names_a_path_is_refused() {
+    use rustix::fs::{Mode, OFlags, open};
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "untouched").unwrap();
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        assert_refused(open(&path, flags, Mode::empty()).unwrap(), Errno::BADF);
+    });
+}
+
+#[test]
+fn a_capacity_of_nothing_is_refused() {
+    watched(|| {
+        let (_reader, pipe) = pipe();
+        let number = pipe.as_raw_fd();
+        let refused = PipeWriter::builder().capacity(0).build(pipe).unwrap_err();
+        assert_eq!(refused.error().kind(), io::ErrorKind::InvalidInput);
+        let text = refused.to_string();
+        assert!(text.contains("capacity of 0") && text.contains(&format!("fd {number} (pipe)")));
+        PipeWriter::new(refused.into_pipe()).unwrap();
+        let refused = PipeWriter::builder().capacity(0).unattached().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_second_pipe_is_refused() {
+    watched(|| {
+        let (first_reader, first) = pipe();
+        let writer = PipeWriter::unattached();
+        writer.attach(first).unwrap();
+        for other in [pipe().1, tempfile::tempfile().unwrap().into()] {
+            let refused = writer.attach(other).unwrap_err();
+            assert_eq!(refused.error().kind(), io::ErrorKind::AlreadyExists);
+            // It is as good as before.
+            write_through(refused);
+        }
+        writer.try_send("to the first").unwrap();
+        writer.close_timeout(LONG).unwrap();
+        drop(writer);
+        let heard = common::data::reading(first_reader).join().unwrap();
+        assert_eq!(heard, b"to the first");
+    });
+}
+
+#[test]
+fn a_pipe_for_a_writer_that_has_ended_is_refused() {
+    watched(|| {
+        let ends: [fn(&PipeWriter); 2] = [PipeWriter::finish, PipeWriter::cancel];
+        for end in ends {
+            let writer = PipeWriter::unattached();
+            end(&writer);
+            let (_reader, pipe) = pipe();
+            let refused = writer.attach(pipe).unwrap_err();
+            assert_eq!(refused.error().kind(), io::ErrorKind::BrokenPipe);
+            write_through(refused);
+        }
+    });
+}
+
+/// A refused handle can still be written to.
+fn write_through(refused: AttachError) {
+    let _: &dyn std::error::Error = &refused;
+    let mut file = File::from(refused.into_pipe());
+    let _ = file.write(b"raw").unwrap_or_default();
+    drop(file);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_reported_and_everything_comes_back() {
+    watched(|| {
+        for len in [10, 5_000, 500_000] {
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let writer = PipeWriter::builder().name("the log").build(full).unwrap();
+            let (message, fate) = tracked(stream(0, len));
+            writer.try_send(message).unwrap();
+            let error = writer.close_timeout(LONG).unwrap_err();
+            match &error.summary().outcome {
+                Outcome::Failed(failed) => {
+                    assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
+                    let expected = Errno::NOSPC.raw_os_error();
+                    assert_eq!(failed.raw_os_error(), Some(expected));
+                }
+                other => panic!("{other:?}"),
+            }
+            let text = error.to_string();
+            assert!(text.contains("the log") && text.contains(&format!("{len} unsent")));
+            let unsent = error.into_unsent();
+            assert_eq!(unsent.written(), 0);
+            assert_stream(0, &unsent.into_bytes());
+            assert!(fate.is_freed());
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_may_not_grow_is_reported_and_the_rest_comes_back() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // The limit is the whole process's, and its signal would kill it.
+    alone(|| {
+        let limit = Rlimit {
+            current: Some(100_000),
+            maximum: Some(100_000),
+        };
+        setrlimit(Resource::Fsize, limit).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        let writer = PipeWriter::new(file.try_clone().unwrap()).unwrap();
+        writer.try_send(stream(0, 300_000)).unwrap();
+        let error = writer.close_timeout(LONG).unwrap_err();
+        let written = error.summary().written;
+        match &error.summary().outcome {
+            Outcome::Failed(failed) => {
+                assert_eq!(failed.raw_os_error(), Some(Errno::FBIG.raw_os_error()));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(written, 100_000);
+        assert_stream(written, &error.into_unsent().into_bytes());
+        io::Seek::rewind(&mut file).unwrap();
+        assert_eq!(common::data::read_stream(&mut file, 0), written);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_without_descriptors_left_is_told_so_and_can_go_on_later() {
+    use common::process::{descriptors, raise_descriptor_limit, threads};
+    alone(|| {
+        let (reader, pipe) = pipe();
+        let writer = PipeWriter::unattached();
+        writer.try_send("later").unwrap();
+        let limit = raise_descriptor_limit(1_000);
+        // The number after the highest that is open, and not one more.
+        let mut taken = Vec::new();
+        while (taken.len() as u64) < limit {
+            match File::open("/dev/null") {
+                Ok(file) => taken.push(file),
+                Err(_) => break,
+            }
+        }
+        let none_left = Some(Errno::MFILE.raw_os_error());
+        let refused = writer.attach(pipe).unwrap_err();
+        assert_eq!(refused.error().raw_os_error(), none_left);
+        assert_eq!(writer.waitable().unwrap_err().raw_os_error(), none_left);
+        drop(taken);
+        let before = (descriptors(), threads());
+        writer.attach(refused.into_pipe()).unwrap();
+        writer.close_timeout(LONG).unwrap();
+        drop(writer);
+        assert_eq!(common::data::reading(reader).join().unwrap(), b"later");
+        let _ = before;
+    });
+}
+
+#[test]
+fn sockets_without_a_peer_are_reported() {
+    watched(|| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let unconnected = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for socket in [OwnedFd::from(listener), OwnedFd::from(unconnected)] {
+            let writer = PipeWriter::builder().name("nobody").build(socket).unwrap();
+            writer.try_send("hello?").unwrap();
+            match block_on(writer.ended()).outcome {
+                Outcome::Failed(error) => {
+                    assert!(error.raw_os_error().is_some());
+                    assert!(error.to_string().contains("nobody"));
+                }
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(writer.take_unsent().unwrap().into_bytes(), "hello?");
+        }
+    });
+}
+
+const SHORT: Duration = Duration::from_millis(20);
+
+#[track_caller]
+fn cannot_open(path: &Path) -> io::Error {
+    fifo::open(path, SHORT).unwrap_err()
+}
+
+#[test]
+fn a_fifo_that_nobody_reads_is_reported_when_the_time_is_over() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        fifo::create(&path).unwrap();
+        let error = cannot_open(&path);
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("reading"), "{error}");
+        let none = fifo::OpenOptions::new().try_open(&path).unwrap();
+        assert!(none.is_none());
+    });
+}
+
+#[test]
+fn what_is_no_fifo_is_not_opened_as_one() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "untouched").unwrap();
+        let error = cannot_open(&path);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("not a FIFO"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"untouched");
+
+        let error = cannot_open(folder.path());
+        assert_eq!(error.raw_os_error(), Some(Errno::ISDIR.raw_os_error()));
+        let error = cannot_open(&folder.path().join("missing"));
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let error = fifo::create(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        let error = fifo::create(folder.path().join("no/such/folder")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn a_socket_in_the_file_system_is_not_taken_for_a_fifo_without_a_reader() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let _ = UnixStream::connect(&path).unwrap();
+        let error = cannot_open(&path);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    });
+}
+
+#[test]
+fn a_link_to_a_fifo_is_followed_only_on_request() {
+    watched(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("fifo"), folder.path().join("link"));
+        fifo::create(&path).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let (_reader, _writer) = common::ends::open_fifo(&path);
+        let error = cannot_open(&link);
+        let is_loop = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+        assert!(is_loop || cfg!(not(target_os = "linux")), "{error}");
+        fifo::OpenOptions::new()
+            .follow_links(true)
+            .open(&link, LONG)
+            .unwrap();
+    });
+}
+
+#[test]
+fn errors_of_refused_handles_turn_into_io_errors() {
+    watched(|| {
+        let (reader, _writer) = pipe();
+        let error: io::Error = PipeWriter::new(reader).unwrap_err().into();
+        assert_eq!(error.kind(), io::Error::from(Errno::BADF).kind());
+        assert!(error.to_string().contains("cannot be written to"));
+    });
+}

@@ -1,0 +1,203 @@
+//! Ten thousand writers at once: each gets its own data through, one thread serves
+//! them all, the stalled ones hold nobody up, and while all are stalled that thread
+//! sleeps. Each test has a process of its own.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+mod common;
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::data::{assert_stream, read_exact, reading, stream};
+use common::ends::{fill, full_pipe, pipe};
+use common::process::{naps, raise_descriptor_limit, thread_named, threads};
+use common::{LONG, alone, until};
+use pipewright::PipeWriter;
+
+/// As many as are asked for, or as many as the system allows.
+fn as_many_as(wanted: usize) -> usize {
+    // Two for each pipe, and some for everything else.
+    let limit = raise_descriptor_limit(2 * wanted as u64 + 200);
+    let possible = usize::try_from(limit.saturating_sub(200) / 2).unwrap();
+    if possible < wanted {
+        let _ = writeln!(
+            std::io::stderr(),
+            "only {possible} of {wanted} writers: the limit of descriptors is {limit}"
+        );
+    }
+    wanted.min(possible)
+}
+
+fn writer(pipe: std::os::fd::OwnedFd) -> PipeWriter {
+    PipeWriter::builder()
+        .sole_owner(true)
+        .capacity(200_000)
+        .build(pipe)
+        .unwrap()
+}
+
+/// Writers to as many pipes, each with more to write than its pipe takes, which
+/// begins at a position of its own in the stream.
+fn stalled_writers(count: usize) -> Vec<(PipeWriter, File)> {
+    (0..count)
+        .map(|n| {
+            let (reader, pipe) = pipe();
+            let writer = writer(pipe);
+            writer.try_send(stream(n as u64, 100_000)).unwrap();
+            (writer, reader)
+        })
+        .collect()
+}
+
+#[test]
+fn ten_thousand_writers_each_get_their_own_data_through_with_one_thread() {
+    alone(|| {
+        let before = threads();
+        let mut writers = stalled_writers(as_many_as(10_000));
+        assert_eq!(threads(), before + 1);
+        // In an order that has nothing to do with theirs, some of it now and the
+        // rest when all have had their turn.
+        let count = writers.len();
+        let shuffled = |n: usize| (n * 7_919) % count;
+        for n in 0..count {
+            let at = shuffled(n);
+            assert_stream(at as u64, &read_exact(&mut writers[at].1, 30_000));
+        }
+        for n in 0..count {
+            let at = shuffled(n);
+            assert_stream(at as u64 + 30_000, &read_exact(&mut writers[at].1, 70_000));
+        }
+        for (writer, _) in &writers {
+            writer.flush_timeout(LONG).unwrap();
+            assert_eq!(writer.progress().written, 100_000);
+        }
+        assert_eq!(threads(), before + 1);
+    });
+}
+
+#[test]
+fn while_all_are_stalled_the_thread_that_serves_them_sleeps() {
+    alone(|| {
+        let writers = stalled_writers(as_many_as(2_000));
+        until(|| {
+            writers
+                .iter()
+                .all(|(writer, _)| writer.progress().written > 0)
+        });
+        let thread = thread_named("pipewright").unwrap();
+        let mut last = 0;
+        let mut quiet = 0;
+        // It falls asleep, and stays so through a hundred of our looks.
+        until(|| {
+            let now = naps(&thread);
+            quiet = if now == last { quiet + 1 } else { 0 };
+            last = now;
+            quiet == 100
+        });
+        let cpu = common::process::cpu_time(&thread);
+        let mut looks = 0;
+        until(|| {
+            looks += 1;
+            looks == 200
+        });
+        assert_eq!(naps(&thread), last, "woken with nothing to do");
+        assert_eq!(common::process::cpu_time(&thread), cpu, "busy with nothing");
+    });
+}
+
+#[test]
+fn those_who_are_stalled_hold_up_nobody_else() {
+    alone(|| {
+        let stalled = stalled_writers(as_many_as(1_000));
+        let (reader, free) = pipe();
+        let reading = reading(reader);
+        let free = writer(free);
+        let mut sent = 0;
+        for _ in 0..300 {
+            sent = free.send_timeout(stream(sent, 10_000), LONG).unwrap().get();
+        }
+        free.close_timeout(LONG).unwrap();
+        let heard = reading.join().unwrap();
+        assert_eq!(heard.len() as u64, sent);
+        assert_stream(0, &heard);
+        for (writer, _) in &stalled {
+            assert!(writer.progress().written < 100_000);
+        }
+    });
+}
+
+#[test]
+fn one_who_is_always_busy_holds_up_nobody_else() {
+    alone(|| {
+        // The null device takes everything at once, so its writer has always more
+        // to do; the others still get their turns.
+        let null = std::fs::OpenOptions::new().write(true).open("/dev/null");
+        let busy = PipeWriter::builder()
+            .capacity(u64::MAX)
+            .build(null.unwrap())
+            .unwrap();
+        let endless = bytes::Bytes::from(vec![0; 1 << 28]);
+        let feed = || {
+            while busy.progress().queued < 1 << 36 {
+                busy.try_send(endless.clone()).unwrap();
+            }
+        };
+        feed();
+        for n in 0..50 {
+            let (mut reader, stalled, filling) = full_pipe();
+            let writer = writer(stalled);
+            writer.try_send(stream(n, 150_000)).unwrap();
+            read_exact(&mut reader, filling);
+            assert_stream(n, &read_exact(&mut reader, 150_000));
+            assert!(busy.progress().queued > 0);
+            feed();
+        }
+        drop(busy.stop());
+    });
+}
+
+#[test]
+fn a_thousand_callbacks_and_waits_hear_of_their_own_writer() {
+    alone(|| {
+        let count = as_many_as(1_000);
+        let told = Arc::new(AtomicUsize::new(0));
+        let mut readers = Vec::new();
+        let writers: Vec<_> = (0..count)
+            .map(|n| {
+                let (reader, stalled) = pipe();
+                let filling = fill(&stalled);
+                readers.push((reader, filling));
+                let tells = Arc::clone(&told);
+                let writer = PipeWriter::builder()
+                    .sole_owner(true)
+                    .on_progress(move |progress| {
+                        if progress.outcome.is_some() {
+                            assert_eq!(progress.written, n as u64 + 1);
+                            tells.fetch_add(1, Ordering::SeqCst);
+                        }
+                    })
+                    .build(stalled)
+                    .unwrap();
+                writer.try_send(stream(0, n + 1)).unwrap();
+                writer.finish();
+                writer
+            })
+            .collect();
+        assert_eq!(told.load(Ordering::SeqCst), 0);
+        for (n, (reader, filling)) in readers.iter_mut().enumerate() {
+            read_exact(reader, *filling);
+            assert_stream(0, &read_exact(reader, n + 1));
+        }
+        for writer in &writers {
+            futures_lite::future::block_on(writer.ended());
+        }
+        until(|| told.load(Ordering::SeqCst) == count);
+    });
+}

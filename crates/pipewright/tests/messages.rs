@@ -1,0 +1,277 @@
+//! Message mode: one send is one message, whole, on every kind of descriptor that
+//! keeps message boundaries, and an empty send is an empty message.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+mod common;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::thread;
+
+use common::data::stream;
+use common::{LONG, Random, rounds, watched};
+use pipewright::{Mode, Outcome, PipeWriter};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+#[cfg(not(pipewright_portable))]
+use rustix::pipe::{PipeFlags, pipe_with};
+
+fn sequenced() -> (OwnedFd, OwnedFd) {
+    let flags = SocketFlags::CLOEXEC;
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+}
+
+fn datagrams() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = UnixDatagram::pair().unwrap();
+    (reader.into(), writer.into())
+}
+
+/// The next message from a socket.
+fn receive(socket: &OwnedFd) -> Vec<u8> {
+    let mut message = vec![0; 100_000];
+    let (n, _) = recv(socket, &mut message[..], RecvFlags::empty()).unwrap();
+    message.truncate(n);
+    message
+}
+
+fn message(n: usize, random: &mut Random) -> Vec<u8> {
+    let len = [0, 1, 100, 2_048, 2_049, 60_000][random.below(6)];
+    stream(n as u64, len)
+}
+
+#[test]
+fn messages_arrive_one_by_one_and_whole() {
+    watched(|| {
+        for make in [sequenced, datagrams] {
+            let (reader, socket) = make();
+            // The mode follows the handle.
+            let writer = PipeWriter::builder()
+                .capacity(200_000)
+                .build(socket)
+                .unwrap();
+            let sending = thread::spawn(move || {
+                let mut random = Random::new(3);
+                for n in 0..400 {
+                    writer.send_timeout(message(n, &mut random), LONG).unwrap();
+                }
+                writer.close_timeout(LONG).unwrap()
+            });
+            let mut random = Random::new(3);
+            for n in 0..400 {
+                assert_eq!(receive(&reader), message(n, &mut random), "message {n}");
+            }
+            let summary = sending.join().unwrap();
+            assert_eq!(summary.accepted, summary.written);
+        }
+    });
+}
+
+#[test]
+fn messages_of_many_threads_stay_whole() {
+    watched(|| {
+        let (reader, socket) = sequenced();
+        let writer = PipeWriter::builder()
+            .capacity(50_000)
+            .build(socket)
+            .unwrap();
+        let senders: Vec<_> = (0..4_u8)
+            .map(|sender| {
+                let writer = writer.clone();
+                thread::spawn(move || {
+                    for len in 1..300 {
+                        writer.send_timeout(vec![sender; len * 10], LONG).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let mut next = [10; 4];
+        for _ in 0..4 * 299 {
+            let message = receive(&reader);
+            let sender = usize::from(message[0]);
+            assert_eq!(message, vec![message[0]; next[sender]]);
+            next[sender] += 10;
+        }
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn unsent_messages_come_back_one_by_one() {
+    watched(|| {
+        rounds(20, |random| {
+            let (reader, socket) = sequenced();
+            let writer = PipeWriter::builder()
+                .capacity(u64::MAX)
+                .build(socket)
+                .unwrap();
+            let sent: Vec<_> = (0..100).map(|n| message(n, random)).collect();
+            for message in &sent {
+                writer.try_send(message.clone()).unwrap();
+            }
+            let received: Vec<_> = (0..random.below(20)).map(|_| receive(&reader)).collect();
+            let unsent = writer.stop();
+            drop(writer);
+            let mut all = received;
+            // What lies in the socket, then what was given back. The end of the
+            // stream is as long as an empty message, so it is counted.
+            let given_back = unsent.pieces().len();
+            while all.len() < sent.len() - given_back {
+                all.push(receive(&reader));
+            }
+            all.extend(unsent.into_iter().map(|message| message.to_vec()));
+            assert_eq!(all, sent);
+        });
+    });
+}
+
+#[test]
+fn small_messages_are_not_joined() {
+    watched(|| {
+        let writer = PipeWriter::builder()
+            .mode(Mode::Message)
+            .unattached()
+            .unwrap();
+        for message in ["", "a", "", "bc"] {
+            writer.try_send(message).unwrap();
+        }
+        let permit = writer.try_reserve(5).unwrap();
+        permit.send("de").unwrap();
+        writer.try_send_slice(b"").unwrap();
+        let (reader, socket) = sequenced();
+        writer.attach(socket).unwrap();
+        for message in ["", "a", "", "bc", "de", ""] {
+            assert_eq!(receive(&reader), message.as_bytes());
+        }
+        let summary = writer.close_timeout(LONG).unwrap();
+        assert_eq!((summary.accepted, summary.written), (5, 5));
+    });
+}
+
+#[test]
+fn a_message_that_the_socket_cannot_take_whole_is_an_error_and_not_cut() {
+    watched(|| {
+        let (reader, socket) = sequenced();
+        let writer = PipeWriter::builder()
+            .capacity(1 << 30)
+            .build(socket)
+            .unwrap();
+        writer.try_send("fits").unwrap();
+        let too_large = stream(0, 50_000_000);
+        let start = too_large.as_ptr();
+        writer.try_send(too_large).unwrap();
+        match futures_lite::future::block_on(writer.ended()).outcome {
+            Outcome::Failed(error) => {
+                let expected = rustix::io::Errno::MSGSIZE.raw_os_error();
+                assert_eq!(error.raw_os_error(), Some(expected));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(receive(&reader), b"fits");
+        let unsent = writer.take_unsent().unwrap();
+        assert_eq!(unsent.pieces().len(), 1);
+        assert_eq!(unsent.pieces()[0].as_ptr(), start);
+    });
+}
+
+#[cfg(not(pipewright_portable))]
+#[test]
+fn a_packet_pipe_keeps_the_boundaries_of_its_packets() {
+    watched(|| {
+        let (reader, pipe) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
+        let builder = PipeWriter::builder().sole_owner(true);
+        let writer = match builder.build(pipe) {
+            Ok(writer) => writer,
+            Err(error) => panic!("{error}"),
+        };
+        for len in [1, 10, 4_096, 3, 4_000] {
+            writer.try_send(stream(7, len)).unwrap();
+        }
+        let mut packet = vec![0; 10_000];
+        for len in [1, 10, 4_096, 3, 4_000] {
+            let n = rustix::io::read(&reader, &mut packet).unwrap();
+            assert_eq!(n, len);
+            assert!(packet[..n] == stream(7, len));
+        }
+    });
+}
+
+#[cfg(not(pipewright_portable))] // Elsewhere such pipes carry bytes.
+#[test]
+fn a_message_that_does_not_fit_into_one_packet_is_an_error_and_not_cut() {
+    watched(|| {
+        let (reader, pipe) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
+        let writer = PipeWriter::builder()
+            .mode(Mode::Message)
+            .build(pipe)
+            .unwrap();
+        writer.try_send(stream(0, 10_000)).unwrap();
+        drop(writer.close_timeout(LONG));
+        drop(writer);
+        let mut packet = vec![0; 20_000];
+        let n = rustix::io::read(&reader, &mut packet).unwrap();
+        assert!(n == 0 || n == 10_000, "a part of {n} bytes");
+    });
+}
+
+#[test]
+fn the_mode_and_the_handle_must_agree() {
+    watched(|| {
+        let (_reader, socket) = sequenced();
+        let refused = PipeWriter::builder()
+            .mode(Mode::Byte)
+            .build(socket)
+            .unwrap_err();
+        assert_eq!(refused.error().kind(), std::io::ErrorKind::InvalidInput);
+        // As it is, it is good for messages.
+        PipeWriter::new(refused.into_pipe()).unwrap();
+
+        let (_reader, pipe) = common::ends::pipe();
+        let refused = PipeWriter::builder()
+            .mode(Mode::Message)
+            .build(pipe)
+            .unwrap_err();
+        assert_eq!(refused.error().kind(), std::io::ErrorKind::InvalidInput);
+        PipeWriter::new(refused.into_pipe()).unwrap();
+
+        let (_reader, socket) = datagrams();
+        let writer = PipeWriter::unattached();
+        let refused = writer.attach(socket).unwrap_err();
+        let late = PipeWriter::builder()
+            .mode(Mode::Message)
+            .unattached()
+            .unwrap();
+        late.attach(refused.into_pipe()).unwrap();
+    });
+}
+
+#[test]
+fn every_setting_counts_in_whatever_order_it_is_made() {
+    watched(|| {
+        let set: [fn(pipewright::Builder) -> pipewright::Builder; 4] = [
+            |builder| builder.capacity(3),
+            |builder| builder.mode(Mode::Message),
+            |builder| builder.name("the name"),
+            |builder| builder.linger(std::time::Duration::ZERO),
+        ];
+        for first in 0..4 {
+            for second in (0..4).filter(|n| *n != first) {
+                let rest = (0..4).filter(|n| *n != first && *n != second);
+                let order = [first, second].into_iter().chain(rest);
+                let builder = order.fold(PipeWriter::builder(), |b, n| set[n](b));
+                let writer = builder.unattached().unwrap();
+                for _ in 0..3 {
+                    writer.try_send("").unwrap();
+                }
+                assert!(writer.try_send("").is_err());
+                assert!(format!("{writer:?}").contains("the name"));
+            }
+        }
+    });
+}

@@ -120,9 +120,18 @@ impl State {
     /// What follows from a change. To be run after unlocking.
     pub(crate) fn conclude(&mut self, effects: &mut Effects) {
         let closing = self.core.wants_close();
-        if let Some(driver) = self.owe_turn() {
-            let here = closing && driver.inline();
-            effects.turn = Some((driver, here));
+        match self
+            .driver
+            .clone()
+            .filter(|driver| closing && driver.inline())
+        {
+            // Even if a turn is owed: the thread that owes it may be kept by user code.
+            Some(driver) => effects.turn = Some((driver, true)),
+            None => {
+                if let Some(driver) = self.owe_turn() {
+                    effects.turn = Some((driver, false));
+                }
+            }
         }
         self.tell(effects);
     }

@@ -13,14 +13,14 @@ mod common;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::data::{assert_stream, read_exact, read_stream, reading, stream};
 use common::ends::{Stallable, fifo_on_a_thread, full_pipe, pipe, stallables};
 use common::wakers::{poll_once, poll_with, when_woken};
-use common::{LONG, rounds, until, watched};
+use common::{LONG, alone, rounds, until, watched};
 use futures_lite::future::block_on;
 use pipewright::{CloseError, Outcome, PipeWriter, TrySendError};
 
@@ -341,5 +341,36 @@ fn io_write_into_a_closed_writer_writes_nothing() {
         writer.close_timeout(LONG).unwrap();
         assert!(writer.write_all(b"after").is_err());
         assert_eq!(reading(reader).join().unwrap(), b"before");
+    });
+}
+
+#[test]
+fn stop_does_not_wait_for_user_code_that_keeps_the_writing_side() {
+    alone(|| {
+        let (entered, inside) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (mut reader, pipe, filling) = full_pipe();
+        let kept = PipeWriter::builder()
+            .on_progress(move |_| {
+                let _ = entered.send(());
+                let _ = released.recv();
+            })
+            .build(pipe)
+            .unwrap();
+        kept.try_send(stream(0, 100_000)).unwrap();
+        read_exact(&mut reader, filling);
+        inside.recv().unwrap();
+
+        // Sends that follow closely are left to the writing side, which is kept.
+        let (_reader, pipe) = common::ends::pipe();
+        let writer = PipeWriter::builder().capacity(1 << 30).build(pipe).unwrap();
+        while writer.progress().queued == 0 {
+            for _ in 0..10 {
+                writer.try_send("!").unwrap();
+            }
+        }
+        let unsent = writer.stop();
+        assert_eq!(unsent.written() + unsent.len(), writer.progress().accepted);
+        drop(release);
     });
 }

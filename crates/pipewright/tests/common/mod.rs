@@ -91,6 +91,22 @@ impl Watchdog {
     }
 }
 
+/// Calls everything that promises not to wait, but for what ends the writer.
+pub(crate) fn use_it(writer: &pipewright::PipeWriter) {
+    let _ = writer.try_send("small");
+    let _ = writer.try_send(vec![0; 10_000]);
+    let _ = writer.try_send_slice(b"borrowed");
+    let _ = writer.try_reserve(10).map(drop);
+    let _ = writer.progress();
+    let _ = writer.position();
+    let _ = writer.take_progress();
+    let _ = writer.waitable().unwrap();
+    let _ = writer.take_unsent();
+    let _ = format!("{writer:?}");
+    let weak = writer.downgrade();
+    drop((writer.clone(), weak.upgrade()));
+}
+
 /// Waits until it is so. The watchdog sets the limit.
 pub(crate) fn until(mut it_is_so: impl FnMut() -> bool) {
     while !it_is_so() {

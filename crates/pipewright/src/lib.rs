@@ -37,3 +37,5 @@ pub use crate::writer::{PipeWriter, WeakPipeWriter};
 
 #[cfg(unix)]
 pub use crate::sys::fifo;
+#[cfg(windows)]
+pub use crate::sys::named_pipe;

@@ -36,6 +36,8 @@ use std::time::Duration;
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
 
+mod park;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -43,9 +45,16 @@ pub use unix::fifo;
 #[cfg(unix)]
 pub(crate) use unix::{Pipe, Signal, Timer, describe, open, parker};
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+pub(crate) mod windows;
+#[cfg(windows)]
+pub use windows::named_pipe;
+#[cfg(windows)]
+pub(crate) use windows::{Pipe, Signal, Timer, describe, open, parker};
+
+#[cfg(not(any(unix, windows)))]
 mod unsupported;
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub(crate) use unsupported::{Pipe, Signal, Timer, describe, open, parker};
 
 /// Carries the operations of one writer. See the [module](self) for the contract.

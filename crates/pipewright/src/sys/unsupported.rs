@@ -2,18 +2,15 @@
 //! refused. It keeps the contract of [`sys`](super) honest.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pipewright_core::Mode;
 
-use crate::sys::{Description, Handling, Opened, Park, Refused};
+use crate::sys::{Description, Handling, Opened, Refused};
 
-#[cfg(windows)]
-pub(crate) type Pipe = std::os::windows::io::OwnedHandle;
-#[cfg(not(windows))]
+pub(crate) use super::park::parker;
+
 pub(crate) type Pipe = std::convert::Infallible;
 
 pub(crate) fn describe(_: &Pipe) -> Description {
@@ -51,26 +48,4 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {}
-}
-
-pub(crate) fn parker() -> Arc<dyn Park> {
-    Arc::new(ThreadPark(std::thread::current()))
-}
-
-struct ThreadPark(std::thread::Thread);
-
-impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        if woken.load(Ordering::Acquire) {
-            return;
-        }
-        match timeout {
-            Some(timeout) => std::thread::park_timeout(timeout),
-            None => std::thread::park(),
-        }
-    }
-
-    fn unpark(&self) {
-        self.0.unpark();
-    }
 }

@@ -35,16 +35,15 @@ mod system;
 #[path = "portable.rs"]
 mod system;
 
-use std::cell::RefCell;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use pipewright_core::Mode;
 
-use crate::sys::{Description, Handling, Opened, Park, Refused};
+use crate::sys::{Description, Handling, Opened, Refused};
 
+pub(crate) use super::park::parker;
+use super::park::set_parker;
 pub(crate) use reactor::Timer;
 pub(crate) use signal::Signal;
 
@@ -80,43 +79,4 @@ pub(crate) fn open(pipe: Pipe, handling: Handling) -> Result<Opened, Refused> {
         driver,
         description,
     })
-}
-
-thread_local! {
-    /// How this thread waits, if it is one of ours: by going on with its work.
-    static PARKER: RefCell<Option<Arc<dyn Park>>> = const { RefCell::new(None) };
-}
-
-/// How the current thread waits.
-///
-/// A thread of ours must not stand still while user code on it (a callback, a
-/// waker) waits for something that only this thread can bring about: it does its
-/// work meanwhile.
-pub(crate) fn parker() -> Arc<dyn Park> {
-    PARKER
-        .with_borrow(Clone::clone)
-        .unwrap_or_else(|| Arc::new(ThreadPark(std::thread::current())))
-}
-
-/// Says how this thread waits from now on.
-fn set_parker(parker: Arc<dyn Park>) {
-    PARKER.set(Some(parker));
-}
-
-struct ThreadPark(std::thread::Thread);
-
-impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        if woken.load(Ordering::Acquire) {
-            return;
-        }
-        match timeout {
-            Some(timeout) => std::thread::park_timeout(timeout),
-            None => std::thread::park(),
-        }
-    }
-
-    fn unpark(&self) {
-        self.0.unpark();
-    }
 }

@@ -1,0 +1,364 @@
+//! The driver for handles that were opened for overlapped I/O.
+//!
+//! A write has one of three outcomes, and each has one way on:
+//!
+//! * done at once: the answer of `submit`, no completion follows;
+//! * pending: the kernel has the operation's [`Block`], and exactly one completion
+//!   follows, through a thread-pool wait on the block's event. That works on handles
+//!   that belong to somebody else's completion port too;
+//! * refused at once: the answer of `submit`, no completion follows.
+//!
+//! A cancel changes nothing of this: it asks the kernel to hurry, and the completion
+//! follows, with whatever came of the race. Nothing is freed before.
+//!
+//! Writes are started on the [`Worker`] alone, which says why; a thread that has an
+//! operation to submit leaves it there.
+
+use std::io;
+use std::os::windows::io::OwnedHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use pipewright_core::{Limits, Operation};
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, ERROR_NOT_ENOUGH_MEMORY,
+};
+
+use super::block::{Block, Load, Ticket, Wrote};
+use super::errors;
+use super::kind::Kind;
+use super::worker::{Timer, Worker};
+use crate::panics::contain;
+use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
+
+/// The most bytes of one operation: what may be in doubt after a cancel.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// The least: with less, a tiny pipe would cost a system call for every few bytes.
+const MIN_BYTES: usize = 4096;
+
+pub(super) struct Overlapped {
+    me: Weak<Overlapped>,
+    worker: &'static Worker,
+    /// Read-locked for calls that do not wait. Beside this one, only the operation in
+    /// flight has a reference.
+    pipe: RwLock<Option<Arc<OwnedHandle>>>,
+    kind: Kind,
+    /// Held for calls that do not wait, and never while the writer is called.
+    flight: Mutex<Flight>,
+    /// A block that waits for the next operation.
+    spare: Mutex<Option<Block>>,
+    pause: Pause,
+}
+
+/// Where the operation is.
+#[derive(Default)]
+struct Flight {
+    /// The writer is ending: no operation gets to the kernel any more.
+    cancelled: bool,
+    /// Left for the worker to start.
+    left: Option<(Arc<dyn Writer>, Operation)>,
+    /// In the kernel. While it says so, the block is not freed, so no other operation
+    /// can have its address.
+    pending: Option<(Ticket, Arc<OwnedHandle>)>,
+}
+
+impl Overlapped {
+    pub(super) fn open(pipe: Pipe, kind: Kind) -> Result<Arc<Self>, Refused> {
+        let worker = match Worker::get() {
+            Ok(worker) => worker,
+            Err(error) => return Err(Refused { pipe, error }),
+        };
+        Ok(Arc::new_cyclic(|me| Overlapped {
+            me: Weak::clone(me),
+            worker,
+            pipe: RwLock::new(Some(Arc::new(pipe))),
+            kind,
+            flight: Mutex::default(),
+            spare: Mutex::default(),
+            pause: Pause::default(),
+        }))
+    }
+
+    fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pipe(&self) -> Option<Arc<OwnedHandle>> {
+        let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
+        pipe.clone()
+    }
+
+    /// On the worker: starts the operation that was left for it, unless a cancel was
+    /// faster.
+    pub(super) fn start_left(self: Arc<Self>) {
+        let left = self.flight().left.take();
+        let Some((writer, operation)) = left else {
+            return;
+        };
+        let submitted = self.start(&writer, operation);
+        if !matches!(submitted, Submitted::Pending) {
+            writer.landed(&*self, submitted);
+        }
+    }
+
+    fn start(&self, writer: &Arc<dyn Writer>, operation: Operation) -> Submitted {
+        if self.flight().cancelled {
+            return errors::cancelled_before(operation);
+        }
+        let (Some(driver), Some(pipe)) = (self.me.upgrade(), self.pipe()) else {
+            return errors::refused(operation, ERROR_INVALID_HANDLE);
+        };
+        let mut block = match self.block() {
+            Ok(block) => block,
+            Err(error) => return errors::refused(operation, code_of(&error)),
+        };
+        // Never cut to 32 bits: what is longer is refused.
+        let Ok(len) = u32::try_from(operation.len()) else {
+            return errors::refused(operation, ERROR_INVALID_PARAMETER);
+        };
+        block.load(Load {
+            operation,
+            pipe,
+            writer: Arc::clone(writer),
+            driver,
+        });
+        let wrote = self.write(&mut block, len);
+        match wrote {
+            Wrote::Pending => {
+                self.pending(block);
+                Submitted::Pending
+            }
+            Wrote::Done(written) => self.unload(block, |operation| self.wrote(operation, written)),
+            Wrote::Refused(code) => {
+                self.unload(block, |operation| errors::refused(operation, code))
+            }
+        }
+    }
+
+    /// Starts the write. A pipe in non-blocking mode says that it took nothing of what
+    /// does not fit as a whole, so it is offered less and less.
+    fn write(&self, block: &mut Block, len: u32) -> Wrote {
+        let mut offered = len;
+        loop {
+            let wrote = block.write(offered);
+            match wrote {
+                Wrote::Done(0) if offered > 1 && self.kind.is_stream_pipe() => offered /= 2,
+                wrote => return wrote,
+            }
+        }
+    }
+
+    /// The kernel has the operation.
+    fn pending(&self, block: Block) {
+        let ticket = block.ticket();
+        let mut flight = self.flight();
+        if let Some(pipe) = self.pipe() {
+            // The cancel may have come before there was anything to cancel.
+            if flight.cancelled {
+                ticket.cancel(&pipe);
+            }
+            flight.pending = Some((ticket, pipe));
+        }
+        drop(flight);
+        block.lend();
+    }
+
+    /// On a thread of the pool: the kernel is done with the operation.
+    pub(super) fn completed(mut block: Block) {
+        let result = block.result();
+        let Some(load) = block.unload() else {
+            return;
+        };
+        let Load {
+            operation,
+            pipe,
+            writer,
+            driver,
+        } = load;
+        let pending = driver.flight().pending.take();
+        // Before the writer hears of it: then the handle may be given up, and is to
+        // have no other owner.
+        drop((pending, pipe, block));
+        let submitted = match result {
+            Ok(written) => driver.wrote(operation, written),
+            Err((written, code)) => errors::came_back(operation, written, code),
+        };
+        contain(move || writer.landed(&*driver, submitted));
+    }
+
+    /// So many bytes, without an error.
+    fn wrote(&self, operation: Operation, written: usize) -> Submitted {
+        if written == 0 && self.kind.may_take_later(&operation) {
+            return Submitted::NotReady(operation);
+        }
+        self.pause.reset();
+        Submitted::Completed(operation, written)
+    }
+
+    fn block(&self) -> io::Result<Block> {
+        let spare = self.spare().take();
+        spare.map_or_else(Block::new, Ok)
+    }
+
+    /// Takes the operation out of a block that the kernel never had, or had only
+    /// during the call, and keeps the block for the next one.
+    fn unload(
+        &self,
+        mut block: Block,
+        submitted: impl FnOnce(Operation) -> Submitted,
+    ) -> Submitted {
+        let Some(load) = block.unload() else {
+            // `start` has put it there.
+            return Submitted::Pending;
+        };
+        let replaced = self.spare().replace(block);
+        drop(replaced);
+        submitted(load.operation)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Block>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Driver for Overlapped {
+    fn limits(&self) -> Limits {
+        limits(self.kind)
+    }
+
+    fn inline(&self) -> bool {
+        true
+    }
+
+    fn schedule(&self, writer: Arc<dyn Writer>) {
+        self.worker.schedule(writer);
+    }
+
+    fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted {
+        if Worker::is_here() {
+            return self.start(&writer, operation);
+        }
+        let Some(driver) = self.me.upgrade() else {
+            return errors::refused(operation, ERROR_INVALID_HANDLE);
+        };
+        let mut flight = self.flight();
+        if flight.cancelled {
+            drop(flight);
+            return errors::cancelled_before(operation);
+        }
+        flight.left = Some((writer, operation));
+        drop(flight);
+        self.worker.start(driver);
+        Submitted::Pending
+    }
+
+    fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
+        self.pause.arm(writer)
+    }
+
+    fn cancel(&self) {
+        let mut flight = self.flight();
+        flight.cancelled = true;
+        if let Some((ticket, pipe)) = &flight.pending {
+            // Under the lock: so the ticket names this operation, not a later one.
+            ticket.cancel(pipe);
+        }
+        let left = flight.left.take();
+        drop(flight);
+        // The worker has not got to it, and need not.
+        if let Some((writer, operation)) = left {
+            writer.landed(self, errors::cancelled_before(operation));
+        }
+    }
+
+    fn detach(&self) -> Option<Pipe> {
+        let pipe = self
+            .pipe
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let spare = self.spare().take();
+        drop(spare);
+        self.pause.end();
+        // Nothing is in flight, so this is the only reference; were it not, whoever has
+        // the other one closes the handle.
+        Arc::into_inner(pipe?)
+    }
+
+    fn is_read(&self) -> io::Result<bool> {
+        unknown_whether_read()
+    }
+}
+
+/// No question that returns at once tells. `FilePipeLocalInformation` counts what a
+/// reader that waits has asked for like unread data, so that a reader who has read all
+/// and waits for more looks like one who has read nothing; `FlushFileBuffers` tells,
+/// but waits for the reader.
+pub(super) fn unknown_whether_read() -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// One chunk an operation; of a pipe, not more than it holds: more would only wait in
+/// the kernel, where a cancel leaves it in doubt.
+pub(super) fn limits(kind: Kind) -> Limits {
+    Limits {
+        max_bytes: kind
+            .quota
+            .map_or(MAX_BYTES, |quota| quota.clamp(MIN_BYTES, MAX_BYTES)),
+        max_chunks: 1,
+    }
+}
+
+fn code_of(error: &io::Error) -> u32 {
+    error
+        .raw_os_error()
+        .map_or(ERROR_NOT_ENOUGH_MEMORY, |code| {
+            u32::from_ne_bytes(code.to_ne_bytes())
+        })
+}
+
+/// Waits longer and longer between attempts, while no event tells when the pipe takes
+/// something: it is full and in non-blocking mode, or has no client yet.
+#[derive(Default)]
+pub(super) struct Pause {
+    misses: AtomicU32,
+    timer: Mutex<Option<Timer>>,
+}
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(50);
+
+    pub(super) fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
+        struct Ready(Arc<dyn Writer>);
+        impl Wake for Ready {
+            fn wake(self: Arc<Self>) {
+                Arc::clone(&self.0).ready();
+            }
+        }
+        let misses = self.misses.fetch_add(1, Ordering::Relaxed);
+        let pause = (Self::FIRST * 2_u32.pow(misses.min(10))).min(Self::LONGEST);
+        let waker = Waker::from(Arc::new(Ready(writer)));
+        let timer = Timer::start(Instant::now() + pause, waker)?;
+        self.keep(Some(timer));
+        Ok(())
+    }
+
+    pub(super) fn reset(&self) {
+        self.misses.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.keep(None);
+    }
+
+    fn keep(&self, timer: Option<Timer>) {
+        let mut slot = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = std::mem::replace(&mut *slot, timer);
+        drop(slot);
+        drop(replaced);
+    }
+}

@@ -138,7 +138,9 @@ fn descriptors_and_threads_are_the_same_after_ten_thousand_writers() {
         }
         pipewright::wait_lingering(LONG).unwrap();
         until(|| threads() == before + 1);
-        assert_eq!(descriptors(), had_descriptors);
+        // The last reference to a writer, with its waitable object, may go a little later
+        // than the writer ends.
+        until(|| descriptors() == had_descriptors);
     });
 }
 
@@ -172,7 +174,9 @@ fn refused_handles_and_cancelled_waits_leave_nothing_open() {
             attempt();
         }
         until(|| threads() == before + 1);
-        assert_eq!(descriptors(), had_descriptors);
+        // The last reference to a writer, with its waitable object, may go a little later
+        // than the writer ends.
+        until(|| descriptors() == had_descriptors);
     });
 }
 

@@ -12,6 +12,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
 use common::data::{stream, tracked};
@@ -97,7 +98,9 @@ fn a_refused_message_is_not_freed_but_handed_back() {
 fn a_thread_that_sends_is_not_kept_to_serve_the_callback() {
     watched(|| {
         // The callback sends whenever something was written, and takes longer than
-        // a write does: there is always something new to tell it.
+        // a write does: there is always something new to tell it. It does so only on
+        // this thread, for what it waits for is done by another.
+        let this_thread = thread::current().id();
         let (reader, pipe) = pipe();
         let returned = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&returned);
@@ -111,7 +114,9 @@ fn a_thread_that_sends_is_not_kept_to_serve_the_callback() {
                         .unwrap()
                         .as_ref()
                         .and_then(|weak| weak.upgrade());
-                    if let Some(writer) = writer.filter(|_| !over.load(Ordering::SeqCst)) {
+                    let goes_on =
+                        !over.load(Ordering::SeqCst) && thread::current().id() == this_thread;
+                    if let Some(writer) = writer.filter(|_| goes_on) {
                         // When the second is written, the news of the first is out.
                         for _ in 0..2 {
                             let sent = writer.try_send("again").unwrap();

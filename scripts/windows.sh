@@ -24,11 +24,4 @@ if [ -d "$sysroot" ]; then
     # Documentation tests are compiled by rustdoc, which has its own flags.
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTDOCFLAGS="--sysroot $sysroot ${CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTDOCFLAGS:-}"
 fi
-status=0
-cargo "$command" "$@" || status=$?
-
-# The Wine server of our own root outlives the programs; nobody else uses it.
-if [ -d "$root/wine" ]; then
-    chroot "$root" /bin/sh -c 'HOME=/ WINEPREFIX=/wine wineserver -k' 2>/dev/null || true
-fi
-exit $status
+cargo "$command" "$@"

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::chunk::Chunk;
 
 /// How much a driver takes in one operation.
@@ -94,10 +96,20 @@ pub enum Rest {
 /// Data that has served its purpose.
 ///
 /// Dropping it may run destructors of the user (`Bytes` can have an owner), so
-/// drop it after every lock is released.
+/// drop it after every lock is released. It can be dropped piece by piece, by whoever
+/// must survive what any of them does.
 #[derive(Debug, Default)]
 #[must_use = "drop it after unlocking: it may run user code"]
 pub struct Spent(pub(crate) Vec<Chunk>);
+
+/// Piece by piece, in no particular order.
+impl Iterator for Spent {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.pop().map(|chunk| chunk.bytes)
+    }
+}
 
 impl Spent {
     /// Whether there is nothing to drop.

@@ -44,12 +44,12 @@ impl Effects {
             }
         }
         drop((self.lingering, self.retry));
-        // Freed before anybody hears that it was written.
-        let spent = self.spent;
-        if !spent.is_empty() {
-            contain(move || drop(spent));
+        // Freed before anybody hears that it was written; each on its own, as the
+        // wakers: one that panics must not cost the others their wake, and two that
+        // panic at once would end the process.
+        for bytes in self.spent {
+            contain(move || drop(bytes));
         }
-        // Each on its own: a waker that panics must not cost the others their wake.
         for waker in self.woken {
             contain(move || waker.wake());
         }

@@ -97,7 +97,6 @@ fn a_callback_whose_drop_panics_harms_nobody() {
 }
 
 #[test]
-#[ignore = "fails: they are dropped together, and the second panic ends the process"]
 fn memory_whose_destructors_panic_one_after_the_other_ends_nothing() {
     alone(|| {
         let (mut reader, pipe, filling) = full_pipe();

@@ -96,7 +96,10 @@ impl Builder {
     ///
     /// It is called without a lock, by one thread at a time: the one that sends,
     /// or one of Pipewright's. It may use any method of the writer, and may drop
-    /// it. It should be short: the thread has other writers to serve. If it holds a
+    /// it. It should be short: the thread has other writers to serve. It may wait with
+    /// the methods of a writer: the others are served by another thread meanwhile,
+    /// which costs a thread for each callback that waits at the same time. If it
+    /// waits for anything else, they wait with it. If it holds a
     /// `PipeWriter` of its own writer, that one is never dropped for lack of
     /// handles: hold a [`WeakPipeWriter`](crate::WeakPipeWriter). If it panics it
     /// is not called again.

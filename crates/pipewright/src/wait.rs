@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use pipewright_core::{Position, Refused, Reservation, Ticket};
@@ -15,7 +16,7 @@ use pipewright_core::{Position, Refused, Reservation, Ticket};
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::state::State;
-use crate::sys::{self, Park, Timer};
+use crate::sys::{Timer, step_aside};
 use crate::waiters::{Until, WaiterId};
 
 /// A condition that comes true, or the end.
@@ -58,18 +59,24 @@ fn block_on<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
+    /// How often a thread that could not leave its duty to another tries again.
+    const TRY_AGAIN: Duration = Duration::from_millis(1);
+
+    /// Waits may lie inside each other on one thread, when user code that runs
+    /// during one begins another: each has a flag of its own, so that an inner one
+    /// cannot use up the wake of an outer one.
     struct Unpark {
-        parker: Arc<dyn Park>,
+        thread: Thread,
         woken: AtomicBool,
     }
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.woken.store(true, Ordering::Release);
-            self.parker.unpark();
+            self.thread.unpark();
         }
     }
     let unpark = Arc::new(Unpark {
-        parker: sys::parker(),
+        thread: thread::current(),
         woken: AtomicBool::new(false),
     });
     let waker = Waker::from(Arc::clone(&unpark));
@@ -79,11 +86,20 @@ fn block_on<T>(
         if let Poll::Ready(output) = poll(&mut cx) {
             return Some(output);
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             return None;
         }
-        unpark.parker.park(left, &unpark.woken);
+        if step_aside().is_err() {
+            left = Some(left.map_or(TRY_AGAIN, |left| left.min(TRY_AGAIN)));
+        }
+        if unpark.woken.load(Ordering::Acquire) {
+            continue;
+        }
+        match left {
+            Some(left) => thread::park_timeout(left),
+            None => thread::park(),
+        }
     }
 }
 

@@ -305,7 +305,6 @@ fn a_waker_may_do_what_a_callback_may() {
 }
 
 #[test]
-#[ignore = "fails: how the thread waits is kept in a thread-local that is gone by then"]
 fn a_thread_that_ends_may_stop_a_writer_that_it_kept_for_itself() {
     struct Kept(PipeWriter);
     impl Drop for Kept {

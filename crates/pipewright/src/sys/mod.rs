@@ -26,36 +26,36 @@
 //!   what kind of handle it is and picks the driver that fits; `describe`, which
 //!   only looks;
 //! * `Signal`, the waitable object for foreign event loops;
-//! * `Timer`, which wakes a waker at a time;
-//! * `parker`, which tells how the current thread waits.
+//! * `Timer`, which wakes a waker at a time.
+//!
+//! Threads of ours are each on a [duty](duty), which another takes over when user
+//! code makes one wait.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
 
-mod park;
+mod duty;
+
+pub(crate) use duty::step_aside;
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub use unix::fifo;
 #[cfg(unix)]
-pub(crate) use unix::{Pipe, Signal, Timer, describe, open, parker};
+pub(crate) use unix::{Pipe, Signal, Timer, describe, open};
 
 #[cfg(windows)]
 pub(crate) mod windows;
 #[cfg(windows)]
 pub use windows::named_pipe;
 #[cfg(windows)]
-pub(crate) use windows::{Pipe, Signal, Timer, describe, open, parker};
+pub(crate) use windows::{Pipe, Signal, Timer, describe, open};
 
 #[cfg(not(any(unix, windows)))]
-mod unsupported;
-#[cfg(not(any(unix, windows)))]
-pub(crate) use unsupported::{Pipe, Signal, Timer, describe, open, parker};
+compile_error!("pipewright has drivers for Unix and for Windows");
 
 /// Carries the operations of one writer. See the [module](self) for the contract.
 pub(crate) trait Driver: Send + Sync {
@@ -146,18 +146,4 @@ pub(crate) struct Handling {
     pub(crate) sole_owner: bool,
     /// The size that the pipe's own buffer should have, in bytes.
     pub(crate) pipe_size: Option<usize>,
-}
-
-/// How a thread waits, and how it is woken.
-pub(crate) trait Park: Send + Sync {
-    /// Waits until `woken` is set, the time is over, or for no reason. Whoever
-    /// sets it calls [`unpark`](Self::unpark) afterwards.
-    ///
-    /// Waits may lie inside each other on one thread, when user code that runs
-    /// during one begins another: each has a flag of its own, so that an inner one
-    /// cannot use up the wake of an outer one.
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool);
-
-    /// Makes the waits on this thread look at their flags.
-    fn unpark(&self);
 }

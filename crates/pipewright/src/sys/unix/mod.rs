@@ -42,8 +42,6 @@ use pipewright_core::Mode;
 
 use crate::sys::{Description, Handling, Opened, Refused};
 
-pub(crate) use super::park::parker;
-use super::park::set_parker;
 pub(crate) use reactor::Timer;
 pub(crate) use signal::Signal;
 

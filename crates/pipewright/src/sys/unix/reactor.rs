@@ -10,20 +10,21 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use polling::{Events, Poller};
 
+use super::sigpipe;
 use super::source::Source;
-use super::{set_parker, sigpipe};
 use crate::panics::contain;
-use crate::sys::{Park, Writer};
+use crate::sys::Writer;
+use crate::sys::duty::{self, Duty, Server};
 
-/// How many turns are run between two looks at the poller.
-const TURNS_PER_ROUND: usize = 64;
+/// How many jobs are done between two looks at the poller.
+const JOBS_PER_ROUND: usize = 64;
 
 /// How many operations a writer may have in one turn while no other waits for its
 /// turn. Whoever waits for them is woken once for all.
@@ -31,6 +32,7 @@ const BURST: usize = 16;
 
 pub(super) struct Reactor {
     poller: Poller,
+    duty: Duty,
     queue: Mutex<RunQueue>,
     expected: Mutex<HashMap<usize, Arc<dyn Writer>>>,
     timers: Mutex<BTreeMap<(Instant, u64), Waker>>,
@@ -40,9 +42,32 @@ pub(super) struct Reactor {
 
 #[derive(Default)]
 struct RunQueue {
-    writers: VecDeque<Arc<dyn Writer>>,
+    jobs: VecDeque<Job>,
+    /// How many were done since the last look at the poller.
+    done: usize,
     /// The thread waits in the poller, or is about to.
     sleeping: bool,
+}
+
+/// What somebody else found to do.
+enum Job {
+    /// The writer wants a turn.
+    Turn(Arc<dyn Writer>),
+    /// The writer's pipe takes more.
+    Ready(Arc<dyn Writer>),
+    /// A timer is over.
+    Wake(Waker),
+}
+
+/// What the thread does next, without the lock.
+enum Next {
+    Turn(Arc<dyn Writer>, usize),
+    Ready(Arc<dyn Writer>),
+    Wake(Waker),
+    /// Look for readiness and for timers; wait for them, if there is nothing to do.
+    Look {
+        wait: bool,
+    },
 }
 
 impl Reactor {
@@ -55,15 +80,14 @@ impl Reactor {
         }
         let reactor: &'static Reactor = Box::leak(Box::new(Reactor {
             poller: Poller::new()?,
+            duty: Duty::new("pipewright"),
             queue: Mutex::default(),
             expected: Mutex::default(),
             timers: Mutex::default(),
             next_key: AtomicUsize::new(0),
             next_timer: AtomicU64::new(0),
         }));
-        std::thread::Builder::new()
-            .name("pipewright".into())
-            .spawn(move || reactor.run())?;
+        duty::start(reactor)?;
         *slot = Some(reactor);
         Ok(reactor)
     }
@@ -77,7 +101,7 @@ impl Reactor {
     /// Has a turn of the writer run.
     pub(super) fn schedule(&self, writer: Arc<dyn Writer>) {
         let mut queue = lock(&self.queue);
-        queue.writers.push_back(writer);
+        queue.jobs.push_back(Job::Turn(writer));
         let wake = std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
@@ -100,54 +124,34 @@ impl Reactor {
         let _ = self.poller.notify();
     }
 
-    fn run(&'static self) {
-        sigpipe::block_all();
-        set_parker(Arc::new(ReactorPark(self)));
-        loop {
-            self.step(None, &AtomicBool::new(false));
-        }
-    }
-
-    /// Runs a round of turns, then waits for more to do, at most `timeout`, and not
-    /// if `woken` is set by then.
-    fn step(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        let busy = self.run_turns();
-        let timeout = if busy || woken.load(Ordering::Acquire) {
-            Some(Duration::ZERO)
+    /// Looks for readiness and for timers, and queues what there is to do.
+    fn look(&self, wait: bool) {
+        let limit = if wait {
+            self.until_next_timer()
         } else {
-            earlier(timeout, self.until_next_timer())
+            Some(Duration::ZERO)
         };
-        self.wait(timeout);
-        self.fire_timers();
-    }
-
-    /// Whether there is more to do.
-    fn run_turns(&self) -> bool {
-        for _ in 0..TURNS_PER_ROUND {
-            let mut queue = lock(&self.queue);
-            let Some(writer) = queue.writers.pop_front() else {
-                queue.sleeping = true;
-                return false;
-            };
-            let burst = if queue.writers.is_empty() { BURST } else { 1 };
-            drop(queue);
-            contain(|| writer.turn(burst));
-        }
-        true
-    }
-
-    fn wait(&self, timeout: Option<Duration>) {
         let mut events = Events::new();
-        let waited = self.poller.wait(&mut events, timeout);
-        lock(&self.queue).sleeping = false;
+        let waited = self.poller.wait(&mut events, limit);
+        let mut jobs = VecDeque::new();
+        if !events.is_empty() {
+            let mut expected = lock(&self.expected);
+            let ready = events
+                .iter()
+                .filter_map(|event| expected.remove(&event.key));
+            jobs.extend(ready.map(Job::Ready));
+        }
+        jobs.extend(self.take_due_timers().map(Job::Wake));
+        let mut queue = lock(&self.queue);
+        queue.sleeping = false;
+        queue.done = 0;
+        // What was heard of just now has waited longer than what wants a turn.
+        jobs.append(&mut queue.jobs);
+        queue.jobs = jobs;
+        drop(queue);
         if waited.is_err() {
             // Nothing can be heard of readiness now: look again soon, and do not spin.
             std::thread::sleep(Duration::from_millis(1));
-        }
-        for event in events.iter() {
-            if let Some(writer) = self.forget(event.key) {
-                writer.ready();
-            }
         }
     }
 
@@ -157,44 +161,60 @@ impl Reactor {
         Some(when.saturating_duration_since(Instant::now()))
     }
 
-    fn fire_timers(&self) {
-        loop {
-            let mut timers = lock(&self.timers);
-            let Some(first) = timers.first_entry() else {
-                return;
-            };
-            if first.key().0 > Instant::now() {
-                return;
+    fn take_due_timers(&self) -> impl Iterator<Item = Waker> + use<> {
+        let mut timers = lock(&self.timers);
+        if timers.is_empty() {
+            return BTreeMap::new().into_values();
+        }
+        let later = timers.split_off(&(Instant::now(), u64::MAX));
+        std::mem::replace(&mut *timers, later).into_values()
+    }
+}
+
+impl RunQueue {
+    fn next(&mut self) -> Next {
+        if self.done == JOBS_PER_ROUND {
+            return Next::Look { wait: false };
+        }
+        self.done += 1;
+        match self.jobs.pop_front() {
+            Some(Job::Turn(writer)) => {
+                let burst = if self.jobs.is_empty() { BURST } else { 1 };
+                Next::Turn(writer, burst)
             }
-            let waker = first.remove();
-            drop(timers);
-            contain(move || waker.wake());
+            Some(Job::Ready(writer)) => Next::Ready(writer),
+            Some(Job::Wake(waker)) => Next::Wake(waker),
+            None => {
+                self.sleeping = true;
+                Next::Look { wait: true }
+            }
         }
     }
 }
 
-fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
+impl Server for &'static Reactor {
+    fn duty(&self) -> &Duty {
+        &self.duty
+    }
+
+    fn take_over(&self) {
+        sigpipe::block_all();
+    }
+
+    fn step(&self) -> bool {
+        let next = lock(&self.queue).next();
+        match next {
+            Next::Turn(writer, burst) => contain(move || writer.turn(burst)),
+            Next::Ready(writer) => contain(move || writer.ready()),
+            Next::Wake(waker) => contain(move || waker.wake()),
+            Next::Look { wait } => self.look(wait),
+        }
+        true
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// On the reactor's own thread, waiting means going on with its work.
-struct ReactorPark(&'static Reactor);
-
-impl Park for ReactorPark {
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        self.0.step(timeout, woken);
-    }
-
-    fn unpark(&self) {
-        self.0.notify();
-    }
 }
 
 /// Wakes a waker at a time, unless it is dropped before.

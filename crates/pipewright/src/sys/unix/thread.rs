@@ -8,7 +8,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,9 +16,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::signal::Signal;
-use super::{set_parker, sigpipe, system, write};
+use super::{sigpipe, system, write};
 use crate::panics::contain;
-use crate::sys::{Driver, Park, Pipe, Refused, Submitted, Writer};
+use crate::sys::duty::{self, Duty, Server};
+use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 
 /// POSIX guarantees a pipe that polls as writable room for this many bytes
 /// (`_POSIX_PIPE_BUF`; limits.h).
@@ -34,6 +34,7 @@ pub(super) struct BlockingThread {
     cancelled: Option<Signal>,
     mail: Mutex<Mail>,
     posted: Condvar,
+    duty: Duty,
 }
 
 #[derive(Default)]
@@ -55,51 +56,15 @@ impl BlockingThread {
             cancelled,
             mail: Mutex::default(),
             posted: Condvar::new(),
+            duty: Duty::new("pipewright-file"),
         });
-        let thread = Arc::clone(&driver);
-        let spawned = std::thread::Builder::new()
-            .name("pipewright-file".into())
-            .spawn(move || thread.run());
-        match (spawned, driver) {
-            (Ok(_), driver) => Ok(driver),
+        match (duty::start(Arc::clone(&driver)), driver) {
+            (Ok(()), driver) => Ok(driver),
             (Err(error), driver) => match driver.detach() {
                 Some(pipe) => Err(Refused { pipe, error }),
                 None => Ok(driver),
             },
         }
-    }
-
-    fn run(self: Arc<Self>) {
-        sigpipe::block_all();
-        set_parker(Arc::new(ThreadPark(Arc::clone(&self))));
-        while self.step(None, &AtomicBool::new(false)) {}
-    }
-
-    /// Waits for something to do, or until `woken` is set, and does it. False when
-    /// all is over.
-    fn step(&self, timeout: Option<Duration>, woken: &AtomicBool) -> bool {
-        let idle =
-            |mail: &mut Mail| mail.writer.is_none() && !mail.over && !woken.load(Ordering::Acquire);
-        let mail = self.mail();
-        let mut mail = match timeout {
-            None => self
-                .posted
-                .wait_while(mail, idle)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(timeout) => {
-                self.posted
-                    .wait_timeout_while(mail, timeout, idle)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-        };
-        let (writer, over) = (mail.writer.take(), mail.over);
-        drop(mail);
-        if let Some(writer) = writer {
-            contain(|| writer.turn(1));
-            return true;
-        }
-        !over
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -131,6 +96,30 @@ impl BlockingThread {
                 written => return written,
             }
         }
+    }
+}
+
+impl Server for Arc<BlockingThread> {
+    fn duty(&self) -> &Duty {
+        &self.duty
+    }
+
+    fn take_over(&self) {
+        sigpipe::block_all();
+    }
+
+    fn step(&self) -> bool {
+        let mut mail = self
+            .posted
+            .wait_while(self.mail(), |mail| mail.writer.is_none() && !mail.over)
+            .unwrap_or_else(PoisonError::into_inner);
+        let writer = mail.writer.take();
+        drop(mail);
+        let Some(writer) = writer else {
+            return false;
+        };
+        contain(|| writer.turn(1));
+        true
     }
 }
 
@@ -190,21 +179,5 @@ impl Driver for BlockingThread {
         let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
         pipe.as_ref()
             .map_or(Ok(true), |fd| system::is_read(std::os::fd::AsFd::as_fd(fd)))
-    }
-}
-
-/// On the driver's own thread, waiting means going on with its work.
-struct ThreadPark(Arc<BlockingThread>);
-
-impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        let _ = self.0.step(timeout, woken);
-    }
-
-    fn unpark(&self) {
-        // With the lock, so that it does not come between a look at the flag and
-        // the wait.
-        drop(self.0.mail());
-        self.0.posted.notify_one();
     }
 }

@@ -10,9 +10,8 @@
 //! the thread does later.
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -21,14 +20,15 @@ use pipewright_core::{Limits, Operation};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER};
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::IO::CancelSynchronousIo;
+use windows_sys::Win32::System::Threading::GetCurrentThread;
 
 use super::errors;
 use super::kind::{Kind, last_error};
 use super::overlapped::{Pause, limits, unknown_whether_read};
 use super::worker::{Timer, Worker};
 use crate::panics::contain;
-use crate::sys::park::set_parker;
-use crate::sys::{Driver, Park, Pipe, Refused, Submitted, Writer};
+use crate::sys::duty::{self, Duty, Server};
+use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 
 pub(super) struct BlockingThread {
     me: Weak<BlockingThread>,
@@ -40,12 +40,13 @@ pub(super) struct BlockingThread {
     writing: Mutex<Writing>,
     mail: Mutex<Mail>,
     posted: Condvar,
+    duty: Duty,
     pause: Pause,
 }
 
 #[derive(Default)]
 struct Writing {
-    /// The thread, once it runs.
+    /// The thread that writes, from before it writes.
     thread: Option<OwnedHandle>,
     /// The thread is in `WriteFile`, or about to call it, or has just returned.
     active: bool,
@@ -76,54 +77,16 @@ impl BlockingThread {
             writing: Mutex::default(),
             mail: Mutex::default(),
             posted: Condvar::new(),
+            duty: Duty::new("pipewright-blocking"),
             pause: Pause::default(),
         });
-        let thread = Arc::clone(&driver);
-        let spawned = std::thread::Builder::new()
-            .name("pipewright-blocking".into())
-            .spawn(move || thread.run());
-        match spawned {
-            Ok(thread) => {
-                driver.writing().thread = Some(thread.into());
-                Ok(driver)
-            }
-            Err(error) => match driver.detach() {
+        match (duty::start(Arc::clone(&driver)), driver) {
+            (Ok(()), driver) => Ok(driver),
+            (Err(error), driver) => match driver.detach() {
                 Some(pipe) => Err(Refused { pipe, error }),
                 None => Ok(driver),
             },
         }
-    }
-
-    fn run(self: Arc<Self>) {
-        set_parker(Arc::new(ThreadPark(Arc::clone(&self))));
-        while self.step(None, &AtomicBool::new(false)) {}
-    }
-
-    /// Waits for something to do, or until `woken` is set, and does it. False when
-    /// all is over.
-    fn step(&self, timeout: Option<Duration>, woken: &AtomicBool) -> bool {
-        let idle =
-            |mail: &mut Mail| mail.writer.is_none() && !mail.over && !woken.load(Ordering::Acquire);
-        let mail = self.mail();
-        let mut mail = match timeout {
-            None => self
-                .posted
-                .wait_while(mail, idle)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(timeout) => {
-                self.posted
-                    .wait_timeout_while(mail, timeout, idle)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-        };
-        let (writer, over) = (mail.writer.take(), mail.over);
-        drop(mail);
-        if let Some(writer) = writer {
-            contain(|| writer.turn(1));
-            return true;
-        }
-        !over
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -223,6 +186,35 @@ impl Wake for Again {
     }
 }
 
+impl Server for Arc<BlockingThread> {
+    fn duty(&self) -> &Duty {
+        &self.duty
+    }
+
+    fn take_over(&self) {
+        // SAFETY: the call takes nothing and cannot fail.
+        let this = unsafe { GetCurrentThread() };
+        // SAFETY: it stands for the current thread, which outlives the borrow.
+        let this = unsafe { BorrowedHandle::borrow_raw(this) };
+        // Without a handle, a write can still end by itself, though not by a cancel.
+        self.writing().thread = this.try_clone_to_owned().ok();
+    }
+
+    fn step(&self) -> bool {
+        let mut mail = self
+            .posted
+            .wait_while(self.mail(), |mail| mail.writer.is_none() && !mail.over)
+            .unwrap_or_else(PoisonError::into_inner);
+        let writer = mail.writer.take();
+        drop(mail);
+        let Some(writer) = writer else {
+            return false;
+        };
+        contain(|| writer.turn(1));
+        true
+    }
+}
+
 impl Driver for BlockingThread {
     fn limits(&self) -> Limits {
         limits(self.kind)
@@ -276,21 +268,5 @@ impl Driver for BlockingThread {
 
     fn is_read(&self) -> io::Result<bool> {
         unknown_whether_read()
-    }
-}
-
-/// On the driver's own thread, waiting means going on with its work.
-struct ThreadPark(Arc<BlockingThread>);
-
-impl Park for ThreadPark {
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        let _ = self.0.step(timeout, woken);
-    }
-
-    fn unpark(&self) {
-        // With the lock, so that it does not come between a look at the flag and
-        // the wait.
-        drop(self.0.mail());
-        self.0.posted.notify_one();
     }
 }

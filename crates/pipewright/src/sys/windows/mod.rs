@@ -25,7 +25,6 @@ use pipewright_core::Mode;
 
 use crate::sys::{Description, Driver, Handling, Opened, Refused};
 
-pub(crate) use super::park::parker;
 pub(crate) use signal::Signal;
 pub(crate) use worker::Timer;
 

@@ -6,7 +6,7 @@
 //! that is not associated with a completion port is canceled). A message must not
 //! be lost because the thread that sent it has ended, nor because the thread pool
 //! had no more use for the one that continued; this thread lives as long as the
-//! process. Starting a write does not wait, so one thread is enough for all.
+//! process, and so does one that took over its duty. Starting a write does not wait, so one thread is enough for all.
 //!
 //! Each writer in the queue gets one turn and goes to the end of the queue if it
 //! has more to do, so that no writer keeps another waiting.
@@ -14,15 +14,14 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::overlapped::Overlapped;
 use crate::panics::contain;
-use crate::sys::park::set_parker;
-use crate::sys::{Park, Writer};
+use crate::sys::Writer;
+use crate::sys::duty::{self, Duty, Server};
 
 /// How many operations a writer may have in one turn while no other waits for its
 /// turn. Whoever waits for them is woken once for all.
@@ -35,6 +34,7 @@ thread_local! {
 pub(super) struct Worker {
     todo: Mutex<Todo>,
     posted: Condvar,
+    duty: Duty,
 }
 
 #[derive(Default)]
@@ -71,10 +71,9 @@ impl Worker {
         let worker: &'static Worker = Box::leak(Box::new(Worker {
             todo: Mutex::default(),
             posted: Condvar::new(),
+            duty: Duty::new("pipewright"),
         }));
-        std::thread::Builder::new()
-            .name("pipewright".into())
-            .spawn(move || worker.run())?;
+        duty::start(worker)?;
         *slot = Some(worker);
         Ok(worker)
     }
@@ -107,28 +106,22 @@ impl Worker {
     fn todo(&self) -> MutexGuard<'_, Todo> {
         self.todo.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn run(&'static self) {
-        IS_WORKER.set(true);
-        set_parker(Arc::new(WorkerPark(self)));
-        loop {
-            self.step(None, &AtomicBool::new(false));
-        }
+impl Server for &'static Worker {
+    fn duty(&self) -> &Duty {
+        &self.duty
     }
 
-    /// Does one thing, or waits for something to do, at most `timeout`, and not if
-    /// `woken` is set.
-    fn step(&self, timeout: Option<Duration>, woken: &AtomicBool) {
+    fn take_over(&self) {
+        IS_WORKER.set(true);
+    }
+
+    fn step(&self) -> bool {
         let mut todo = self.todo();
-        if woken.load(Ordering::Acquire) {
-            return;
-        }
         let Some(next) = todo.next() else {
-            let limit = earlier(timeout, todo.until_next_timer());
-            todo.sleeping = true;
-            let mut todo = self.sleep(todo, limit);
-            todo.sleeping = false;
-            return;
+            self.sleep(todo);
+            return true;
         };
         drop(todo);
         match next {
@@ -136,14 +129,15 @@ impl Worker {
             Next::Turn(writer, burst) => contain(move || writer.turn(burst)),
             Next::Start(driver) => contain(move || driver.start_left()),
         }
+        true
     }
+}
 
-    fn sleep<'a>(
-        &self,
-        todo: MutexGuard<'a, Todo>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, Todo> {
-        match limit {
+impl Worker {
+    /// Waits for something to do.
+    fn sleep(&self, mut todo: MutexGuard<'_, Todo>) {
+        todo.sleeping = true;
+        let mut todo = match todo.until_next_timer() {
             None => self
                 .posted
                 .wait(todo)
@@ -152,7 +146,8 @@ impl Worker {
                 let waited = self.posted.wait_timeout(todo, limit);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
-        }
+        };
+        todo.sleeping = false;
     }
 }
 
@@ -174,28 +169,6 @@ impl Todo {
     fn until_next_timer(&self) -> Option<Duration> {
         let (when, _) = self.timers.keys().next()?;
         Some(when.saturating_duration_since(Instant::now()))
-    }
-}
-
-fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
-
-/// On the worker's own thread, waiting means going on with its work.
-struct WorkerPark(&'static Worker);
-
-impl Park for WorkerPark {
-    fn park(&self, timeout: Option<Duration>, woken: &AtomicBool) {
-        self.0.step(timeout, woken);
-    }
-
-    fn unpark(&self) {
-        // With the lock, so that it does not come between a look at the flag and
-        // the wait.
-        self.0.post(|_| ());
     }
 }
 

@@ -6,10 +6,67 @@ use bytes::{Buf, Bytes};
 
 /// A piece of the stream.
 #[derive(Debug)]
-pub(crate) struct Chunk {
-    pub(crate) bytes: Bytes,
-    /// Made here by joining small messages: its memory can be used again.
-    pub(crate) joined: bool,
+pub(crate) enum Chunk {
+    /// A message that stays the caller's own memory.
+    Message(Bytes),
+    /// Small messages, copied together.
+    Block(Block),
+}
+
+/// Memory of ours, which can be used again when it was written.
+#[derive(Debug)]
+pub(crate) struct Block {
+    memory: Vec<u8>,
+    /// What comes before was written.
+    start: usize,
+}
+
+impl Block {
+    pub(crate) fn new(memory: Vec<u8>) -> Self {
+        Block { memory, start: 0 }
+    }
+
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.memory
+    }
+
+    fn into_bytes(self) -> Bytes {
+        let mut bytes = Bytes::from(self.memory);
+        bytes.advance(self.start);
+        bytes
+    }
+}
+
+impl Chunk {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Chunk::Message(bytes) => bytes,
+            Chunk::Block(block) => &block.memory[block.start..],
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Chunk::Message(bytes) => bytes,
+            Chunk::Block(block) => block.into_bytes(),
+        }
+    }
+
+    /// Leaves out the first `len` bytes.
+    fn advance(&mut self, len: usize) {
+        match self {
+            Chunk::Message(bytes) => bytes.advance(len),
+            Chunk::Block(block) => block.start += len,
+        }
+    }
 }
 
 /// Splits `chunks` after `written` bytes, and keeps in `chunks` what comes after.
@@ -17,9 +74,9 @@ pub(crate) fn split_written(chunks: &mut Vec<Chunk>, mut written: usize) -> Vec<
     let whole = chunks
         .iter()
         .take_while(|chunk| {
-            let fits = chunk.bytes.len() <= written;
+            let fits = chunk.len() <= written;
             if fits {
-                written -= chunk.bytes.len();
+                written -= chunk.len();
             }
             fits
         })
@@ -27,27 +84,30 @@ pub(crate) fn split_written(chunks: &mut Vec<Chunk>, mut written: usize) -> Vec<
     let rest = chunks.split_off(whole);
     let spent = core::mem::replace(chunks, rest);
     if let Some(first) = chunks.first_mut() {
-        first.bytes.advance(written);
+        first.advance(written);
     }
     spent
 }
 
 /// Cuts the first `len` bytes off `chunks`, without copying any. An empty message
 /// at the cut comes off with them.
-pub(crate) fn split_front(chunks: &mut Vec<Chunk>, len: usize) -> Vec<Bytes> {
-    let mut front = Vec::new();
+pub(crate) fn split_front(chunks: Vec<Chunk>, len: usize) -> (Vec<Bytes>, Vec<Chunk>) {
+    let (mut front, mut rest) = (Vec::new(), Vec::new());
     let mut left = len;
-    while let Some(chunk) = chunks.first_mut() {
-        if chunk.bytes.len() > left {
-            if left > 0 {
-                front.push(chunk.bytes.split_to(left));
-            }
-            break;
+    for chunk in chunks {
+        if chunk.len() <= left && rest.is_empty() {
+            left -= chunk.len();
+            front.push(chunk.into_bytes());
+        } else if left == 0 {
+            rest.push(chunk);
+        } else {
+            let mut bytes = chunk.into_bytes();
+            front.push(bytes.split_to(left));
+            rest.push(Chunk::Message(bytes));
+            left = 0;
         }
-        left -= chunk.bytes.len();
-        front.push(chunks.remove(0).bytes);
     }
-    front
+    (front, rest)
 }
 
 #[cfg(test)]
@@ -63,9 +123,9 @@ mod tests {
             let stream: Vec<u8> = (0..9).take(total).collect();
             for cut in 0..=total {
                 let mut rest = chunks(&lens, &stream);
-                let mut front = chunks(&lens, &stream);
+                let front = chunks(&lens, &stream);
                 let spent = split_written(&mut rest, cut);
-                let split = split_front(&mut front, cut);
+                let (split, front) = split_front(front, cut);
                 assert!(bytes(&spent).concat().len() <= cut);
                 assert_eq!(bytes(&rest).concat(), stream[cut..]);
                 assert_eq!(split.concat(), stream[..cut]);
@@ -84,16 +144,21 @@ mod tests {
         }
     }
 
+    /// Every other one a block.
     fn chunks(lens: &[usize], stream: &[u8]) -> Vec<Chunk> {
         let mut stream = Bytes::copy_from_slice(stream);
-        let cut = |len: &usize| Chunk {
-            bytes: stream.split_to(*len),
-            joined: false,
+        let cut = |(n, len): (usize, &usize)| {
+            let bytes = stream.split_to(*len);
+            if n % 2 == 0 {
+                Chunk::Message(bytes)
+            } else {
+                Chunk::Block(Block::new(bytes.into()))
+            }
         };
-        lens.iter().map(cut).collect()
+        lens.iter().enumerate().map(cut).collect()
     }
 
-    fn bytes(chunks: &[Chunk]) -> Vec<Bytes> {
-        chunks.iter().map(|chunk| chunk.bytes.clone()).collect()
+    fn bytes(chunks: &[Chunk]) -> Vec<&[u8]> {
+        chunks.iter().map(Chunk::as_slice).collect()
     }
 }

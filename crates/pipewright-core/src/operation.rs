@@ -71,7 +71,8 @@ impl Operation {
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut left = self.len;
         self.chunks.iter().map(move |chunk| {
-            let slice = &chunk.bytes[..chunk.bytes.len().min(left)];
+            let slice = chunk.as_slice();
+            let slice = &slice[..slice.len().min(left)];
             left -= slice.len();
             slice
         })
@@ -107,7 +108,7 @@ impl Iterator for Spent {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        self.0.pop().map(|chunk| chunk.bytes)
+        self.0.pop().map(Chunk::into_bytes)
     }
 }
 

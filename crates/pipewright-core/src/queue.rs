@@ -8,9 +8,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Block, Chunk};
 use crate::operation::Limits;
 
 /// Messages up to this many bytes are copied together in byte mode; larger ones
@@ -28,9 +28,11 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     chunks: VecDeque<Chunk>,
-    tail: BytesMut,
+    tail: Vec<u8>,
     /// The memory of a block that was written, for the next one.
-    spare: Option<BytesMut>,
+    spare_block: Vec<u8>,
+    /// The memory of an operation's list of chunks, for the next one.
+    spare_list: Vec<Chunk>,
     len: u64,
 }
 
@@ -47,10 +49,7 @@ impl Queue {
     pub(crate) fn push(&mut self, bytes: Bytes) {
         self.seal_tail();
         self.len += bytes.len() as u64;
-        self.chunks.push_back(Chunk {
-            bytes,
-            joined: false,
-        });
+        self.chunks.push_back(Chunk::Message(bytes));
     }
 
     /// Appends a copy of `slice` to the block of small messages.
@@ -61,7 +60,7 @@ impl Queue {
                 self.seal_tail();
             }
             if self.tail.capacity() == 0 {
-                self.tail = self.spare.take().unwrap_or_default();
+                self.tail = core::mem::take(&mut self.spare_block);
             }
             let (now, later) = slice.split_at(slice.len().min(BLOCK - self.tail.len()));
             self.tail.extend_from_slice(now);
@@ -82,36 +81,47 @@ impl Queue {
                 break;
             };
             count += 1;
-            total = total.saturating_add(chunk.bytes.len());
+            total = total.saturating_add(chunk.len());
         }
         self.taken(count, total.min(max_bytes))
     }
 
     /// Takes the next message, whole.
     pub(crate) fn take_message(&mut self) -> (Vec<Chunk>, usize) {
-        let len = self.chunks.front().map_or(0, |chunk| chunk.bytes.len());
+        let len = self.chunks.front().map_or(0, Chunk::len);
         self.taken(1, len)
     }
 
     /// Puts what is left of an operation back before everything else.
-    pub(crate) fn put_back(&mut self, chunks: Vec<Chunk>) {
-        for chunk in chunks.into_iter().rev() {
-            self.len += chunk.bytes.len() as u64;
+    pub(crate) fn put_back(&mut self, mut chunks: Vec<Chunk>) {
+        while let Some(chunk) = chunks.pop() {
+            self.len += chunk.len() as u64;
             self.chunks.push_front(chunk);
         }
+        self.recycle_list(chunks);
     }
 
-    /// Keeps the memory of the first of our own blocks among `spent`.
-    pub(crate) fn recycle(&mut self, spent: &mut Vec<Chunk>) {
-        if self.spare.is_some() {
-            return;
-        }
-        if let Some(at) = spent.iter().position(|chunk| chunk.joined) {
-            let block = spent.swap_remove(at).bytes;
-            if let Ok(mut block) = block.try_into_mut() {
-                block.clear();
-                self.spare = Some(block);
+    /// Keeps memory of ours among what was written, for the next operation.
+    pub(crate) fn recycle(&mut self, mut spent: Vec<Chunk>) -> Vec<Chunk> {
+        let block = spent
+            .iter()
+            .position(|chunk| matches!(chunk, Chunk::Block(_)));
+        if let Some(at) = block.filter(|_| self.spare_block.capacity() == 0) {
+            if let Chunk::Block(block) = spent.swap_remove(at) {
+                self.spare_block = block.into_memory();
+                self.spare_block.clear();
             }
+        }
+        if spent.is_empty() {
+            self.recycle_list(core::mem::take(&mut spent));
+        }
+        spent
+    }
+
+    /// Keeps an empty list.
+    fn recycle_list(&mut self, list: Vec<Chunk>) {
+        if self.spare_list.capacity() < list.capacity() {
+            self.spare_list = list;
         }
     }
 
@@ -119,23 +129,22 @@ impl Queue {
     pub(crate) fn drain(&mut self) -> Vec<Bytes> {
         self.seal_tail();
         self.len = 0;
-        self.spare = None;
-        self.chunks.drain(..).map(|chunk| chunk.bytes).collect()
+        self.spare_block = Vec::new();
+        self.spare_list = Vec::new();
+        self.chunks.drain(..).map(Chunk::into_bytes).collect()
     }
 
     fn seal_tail(&mut self) {
         if !self.tail.is_empty() {
-            let bytes = core::mem::take(&mut self.tail).freeze();
-            self.chunks.push_back(Chunk {
-                bytes,
-                joined: true,
-            });
+            let block = Block::new(core::mem::take(&mut self.tail));
+            self.chunks.push_back(Chunk::Block(block));
         }
     }
 
     fn taken(&mut self, count: usize, len: usize) -> (Vec<Chunk>, usize) {
-        let chunks: Vec<Chunk> = self.chunks.drain(..count).collect();
-        let bytes: u64 = chunks.iter().map(|chunk| chunk.bytes.len() as u64).sum();
+        let mut chunks = core::mem::take(&mut self.spare_list);
+        chunks.extend(self.chunks.drain(..count));
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         self.len -= bytes;
         (chunks, len)
     }

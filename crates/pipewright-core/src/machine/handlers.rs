@@ -1,7 +1,7 @@
 //! What the system did.
 
 use super::{Core, Mode, Retry};
-use crate::chunk::{Chunk, split_front, split_written};
+use crate::chunk::{split_front, split_written};
 use crate::lifecycle::{Failure, Step};
 use crate::operation::{Operation, Rest, Spent};
 
@@ -99,8 +99,9 @@ impl Core {
         };
         if rest == Rest::InDoubt {
             self.ledger.in_doubt += doubtful as u64;
-            self.in_doubt
-                .extend(split_front(&mut operation.chunks, doubtful));
+            let (front, rest) = split_front(operation.chunks, doubtful);
+            self.in_doubt.extend(front);
+            operation.chunks = rest;
         }
         self.queue.put_back(operation.chunks);
         self.step(Step::Fail(failure));
@@ -130,10 +131,10 @@ impl Core {
     }
 
     fn account_written(&mut self, operation: &mut Operation, written: usize) -> Spent {
-        let mut spent = split_written(&mut operation.chunks, written);
-        let empty = |chunk: &&Chunk| chunk.bytes.is_empty();
-        self.empty_messages -= spent.iter().filter(empty).count() as u64;
-        self.queue.recycle(&mut spent);
+        let spent = split_written(&mut operation.chunks, written);
+        let empty = spent.iter().filter(|chunk| chunk.is_empty());
+        self.empty_messages -= empty.count() as u64;
+        let spent = self.queue.recycle(spent);
         self.ledger.written += written as u64;
         self.news.written |= written > 0;
         Spent(spent)

@@ -18,7 +18,7 @@ impl Core {
         };
         let id = OpId(self.next_op);
         self.next_op += 1;
-        let total: u64 = chunks.iter().map(|chunk| chunk.bytes.len() as u64).sum();
+        let total: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         self.in_flight = Some(InFlight {
             id,
             len,

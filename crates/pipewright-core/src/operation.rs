@@ -67,6 +67,12 @@ impl Operation {
         self.len == 0
     }
 
+    /// How many slices its data is in.
+    #[must_use]
+    pub fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// The data to write, in order; together [`len`](Self::len) bytes.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut left = self.len;

@@ -19,9 +19,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Notes that something was written or is about to be, and says whether
-    /// nothing had been for a while.
-    pub(crate) fn was_idle(&mut self, now: Instant) -> bool {
+    /// Notes that something is about to be written, and says whether nothing had
+    /// been for a while.
+    pub(crate) fn note(&mut self, now: Instant) -> bool {
         let last = self.last_busy.replace(now);
         last.is_none_or(|last| now.saturating_duration_since(last) >= CLOSE)
     }

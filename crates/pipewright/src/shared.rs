@@ -26,7 +26,7 @@ use pipewright_core::{Config, Core, Operation, Position, Refused, Retry};
 use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
-use crate::state::{State, Work};
+use crate::state::{AfterSend, State, Work};
 use crate::sys::{Driver, Handling, Submitted, Timer, Writer};
 
 /// The pause before the first retry for lack of resources; each further one is
@@ -95,15 +95,16 @@ impl Shared {
     ) -> Result<Position, Refused> {
         let mut state = self.lock();
         let position = send(&mut state.core)?;
-        let Some(driver) = state.owe_turn() else {
-            return Ok(position);
-        };
-        let inline = state.writes_inline(&*driver);
+        let next = state.after_send();
         drop(state);
-        if inline {
-            Arc::clone(self).turn(1);
-        } else {
-            driver.schedule(Arc::clone(self) as _);
+        match next {
+            AfterSend::Nothing => {}
+            AfterSend::Tell(driver) => driver.schedule(Arc::clone(self) as _),
+            AfterSend::Write(driver, operation) => {
+                let mut effects = Effects::default();
+                self.submit(&*driver, operation, 1, &mut effects);
+                effects.run(self);
+            }
         }
         Ok(position)
     }
@@ -132,22 +133,32 @@ impl Writer for Shared {
 impl Shared {
     /// Does what a turn has to do, and leaves to the caller what follows from it.
     pub(crate) fn work(self: &Arc<Self>, burst: usize, effects: &mut Effects) {
-        let work = self.lock().next_work(effects);
+        let work = self.lock().next_work(Instant::now(), effects);
         match work {
             Work::Nothing => {}
-            Work::Submit(driver, first) => {
-                let (mut next, mut left) = (Some(first), burst);
-                while let Some(operation) = next {
-                    left = left.saturating_sub(1);
-                    let submitted = driver.submit(Arc::clone(self) as _, operation);
-                    next = self.land(&*driver, submitted, left > 0, effects);
-                }
-            }
+            Work::Submit(driver, operation) => self.submit(&*driver, operation, burst, effects),
             Work::Close { driver, keep } => {
                 // Closed here, before the end is told: then it is true.
                 let kept = driver.detach().filter(|_| keep);
                 self.collect(effects, |state| state.closed(kept));
             }
+        }
+    }
+
+    /// Hands this operation to the driver, and up to `burst` in all while they complete
+    /// at once.
+    fn submit(
+        self: &Arc<Self>,
+        driver: &dyn Driver,
+        operation: Operation,
+        mut burst: usize,
+        effects: &mut Effects,
+    ) {
+        let mut next = Some(operation);
+        while let Some(operation) = next {
+            burst = burst.saturating_sub(1);
+            let submitted = driver.submit(Arc::clone(self) as _, operation);
+            next = self.land(driver, submitted, burst > 0, effects);
         }
     }
 
@@ -163,11 +174,7 @@ impl Shared {
         match submitted {
             Submitted::Pending => {}
             Submitted::Completed(operation, written) => {
-                let now = Instant::now();
-                let mut state = self.lock();
-                let next = state.completed(operation, written, now, more, effects);
-                drop(state);
-                return next;
+                return self.lock().completed(operation, written, more, effects);
             }
             Submitted::NotReady(operation) => {
                 self.collect(effects, |state| state.core.handle_not_ready(operation));

@@ -48,6 +48,16 @@ pub(crate) enum Work {
     Close { driver: Arc<dyn Driver>, keep: bool },
 }
 
+/// What a send leaves to do for the thread that sent.
+pub(crate) enum AfterSend {
+    /// Nothing, or somebody does it who has been told already.
+    Nothing,
+    /// To tell the writing side.
+    Tell(Arc<dyn Driver>),
+    /// To write.
+    Write(Arc<dyn Driver>, Operation),
+}
+
 /// Who calls the user's callback again.
 pub(crate) enum CallAgain {
     /// Nobody, or somebody who has been told already.
@@ -180,15 +190,30 @@ impl State {
         Some(driver)
     }
 
+    /// A message was accepted.
+    pub(crate) fn after_send(&mut self) -> AfterSend {
+        let Some(driver) = self.owe_turn() else {
+            return AfterSend::Nothing;
+        };
+        if self.writes_inline(&*driver) {
+            if let Some(operation) = self.core.poll_submit() {
+                self.turn_owed = false;
+                return AfterSend::Write(driver, operation);
+            }
+        }
+        AfterSend::Tell(driver)
+    }
+
     /// Whether the sending thread should write by itself. Not while a callback
     /// runs: one that sends whenever something was written would keep the thread
     /// that it runs on from all other writers.
-    pub(crate) fn writes_inline(&mut self, driver: &dyn Driver) -> bool {
-        driver.inline() && !self.callback.is_running() && self.pace.was_idle(Instant::now())
+    fn writes_inline(&mut self, driver: &dyn Driver) -> bool {
+        driver.inline() && !self.callback.is_running() && self.pace.note(Instant::now())
     }
 
-    pub(crate) fn next_work(&mut self, effects: &mut Effects) -> Work {
+    pub(crate) fn next_work(&mut self, now: Instant, effects: &mut Effects) -> Work {
         self.turn_owed = false;
+        self.pace.note(now);
         effects.call_back |= std::mem::take(&mut self.call_back_owed);
         if self.core.poll_close() {
             let keep = self.keep_pipe;
@@ -211,11 +236,9 @@ impl State {
         &mut self,
         operation: Operation,
         written: usize,
-        now: Instant,
         more: bool,
         effects: &mut Effects,
     ) -> Option<Operation> {
-        self.pace.was_idle(now);
         let spent = self.core.handle_completed(operation, written);
         effects.spent.append(spent);
         let next = if more { self.core.poll_submit() } else { None };

@@ -45,6 +45,9 @@ impl Mechanism {
 
 /// Gives the operation's data to `write` as the slices of one gathering write.
 pub(super) fn with_slices<T>(operation: &Operation, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+    if operation.chunks() == 1 {
+        return write(&[IoSlice::new(operation.first())]);
+    }
     let mut slices = [IoSlice::new(&[]); MAX_CHUNKS];
     let mut count = 0;
     for (slot, slice) in slices.iter_mut().zip(operation.slices()) {

@@ -58,6 +58,8 @@ impl Queue {
         while !slice.is_empty() {
             if self.tail.len() == BLOCK {
                 self.seal_tail();
+                // A stream, which will fill the next one as well.
+                self.spare_block.reserve_exact(BLOCK);
             }
             if self.tail.capacity() == 0 {
                 self.tail = core::mem::take(&mut self.spare_block);

@@ -74,24 +74,26 @@ impl Queue {
     pub(crate) fn take(&mut self, limits: Limits) -> (Vec<Chunk>, usize) {
         let max_bytes = limits.max_bytes.max(1);
         let max_chunks = limits.max_chunks.max(1);
-        let (mut count, mut total) = (0, 0_usize);
-        while count < max_chunks && total < max_bytes {
-            if count == self.chunks.len() {
-                self.seal_tail();
-            }
-            let Some(chunk) = self.chunks.get(count) else {
+        let mut list = core::mem::take(&mut self.spare_list);
+        let mut total = 0_usize;
+        while list.len() < max_chunks && total < max_bytes {
+            let Some(chunk) = self.chunks.pop_front().or_else(|| self.take_tail()) else {
                 break;
             };
-            count += 1;
             total = total.saturating_add(chunk.len());
+            list.push(chunk);
         }
-        self.taken(count, total.min(max_bytes))
+        self.len -= total as u64;
+        (list, total.min(max_bytes))
     }
 
     /// Takes the next message, whole.
     pub(crate) fn take_message(&mut self) -> (Vec<Chunk>, usize) {
-        let len = self.chunks.front().map_or(0, Chunk::len);
-        self.taken(1, len)
+        let mut list = core::mem::take(&mut self.spare_list);
+        list.extend(self.chunks.pop_front());
+        let len = list.first().map_or(0, Chunk::len);
+        self.len -= len as u64;
+        (list, len)
     }
 
     /// Puts what is left of an operation back before everything else.
@@ -137,17 +139,12 @@ impl Queue {
     }
 
     fn seal_tail(&mut self) {
-        if !self.tail.is_empty() {
-            let block = Block::new(core::mem::take(&mut self.tail));
-            self.chunks.push_back(Chunk::Block(block));
-        }
+        let tail = self.take_tail();
+        self.chunks.extend(tail);
     }
 
-    fn taken(&mut self, count: usize, len: usize) -> (Vec<Chunk>, usize) {
-        let mut chunks = core::mem::take(&mut self.spare_list);
-        chunks.extend(self.chunks.drain(..count));
-        let bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        self.len -= bytes;
-        (chunks, len)
+    fn take_tail(&mut self) -> Option<Chunk> {
+        let is_empty = self.tail.is_empty();
+        (!is_empty).then(|| Chunk::Block(Block::new(core::mem::take(&mut self.tail))))
     }
 }

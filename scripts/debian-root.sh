@@ -41,3 +41,30 @@ debian_root() {
         DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}" >/dev/null
     fi
 }
+
+# The sources of the standard library of this Rust: the toolchain's own (rustup
+# component add rust-src), or Debian's. Building it is not stable yet, hence the
+# variables.
+rust_sources() {
+    local rust sources work mirror deb
+    export RUSTC_BOOTSTRAP=1
+    [ ! -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] || return 0
+    rust=$(rustc --version | cut -d ' ' -f 2)
+    sources=$cache/rust-src-$rust
+    if ! [ -d "$sources" ]; then
+        can_make_debian_root || { echo "please run: rustup component add rust-src"; return 1; }
+        echo "fetching the sources of the standard library to $sources"
+        work=$(mktemp -d)
+        mirror=$(debian_mirror)
+        curl -sSf "$mirror/dists/trixie-backports/main/binary-amd64/Packages.xz" | xz -d >"$work/packages"
+        deb=$(sed -n "s/^Filename: \(.*rust-src_${rust//./\\.}+.*\.deb\)/\1/p" "$work/packages" | head -n 1)
+        [ -n "$deb" ] || { echo "Debian has no sources of Rust $rust; please run: rustup component add rust-src"; return 1; }
+        curl -sSf -o "$work/rust-src.deb" "$mirror/$deb"
+        dpkg -x "$work/rust-src.deb" "$work/sources"
+        mkdir -p "$cache"
+        mv "$work/sources/usr/src/rustc-$rust" "$sources"
+        rm -rf "$work"
+    fi
+    # Where cargo looks for them; the toolchain's own folder stays as it is.
+    export __CARGO_TESTS_ONLY_SRC_ROOT=$sources/library
+}

@@ -36,21 +36,11 @@ elif has_target "$sysroot"; then
     echo "the target $target is in $sysroot"
 else
     echo "building the standard library for $target in $sysroot"
-    can_make_debian_root || { echo "please run: rustup target add $target"; exit 1; }
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    mirror=$(debian_mirror)
-    curl -sSf "$mirror/dists/trixie-backports/main/binary-amd64/Packages.xz" | xz -d >"$work/packages"
-    deb=$(sed -n "s/^Filename: \(.*rust-src_${rust//./\\.}+.*\.deb\)/\1/p" "$work/packages" | head -n 1)
-    [ -n "$deb" ] || { echo "Debian has no sources of Rust $rust; please run: rustup target add $target"; exit 1; }
-    curl -sSf -o "$work/rust-src.deb" "$mirror/$deb"
-    dpkg -x "$work/rust-src.deb" "$work/sources"
     cargo new --quiet --vcs none --lib "$work/empty"
-    # Where cargo looks for the sources of the standard library; the toolchain's own
-    # folder stays as it is.
-    (cd "$work/empty" &&
-        __CARGO_TESTS_ONLY_SRC_ROOT="$work/sources/usr/src/rustc-$rust/library" RUSTC_BOOTSTRAP=1 \
-            cargo build --quiet --release -Zbuild-std=std,panic_unwind,test --target "$target" \
+    (rust_sources && cd "$work/empty" &&
+        cargo build --quiet --release -Zbuild-std=std,panic_unwind,test --target "$target" \
             --target-dir "$work/target")
     mkdir -p "$sysroot.new/lib/rustlib/$target/lib"
     cp "$work/target/$target/release/deps/"*.rlib "$sysroot.new/lib/rustlib/$target/lib/"

@@ -44,12 +44,12 @@ impl Kind {
         }
         let flags = fcntl_getfl(fd)?;
         let access = flags & OFlags::RWMODE;
-        if access == OFlags::RDONLY || flags.contains(OFlags::PATH) {
+        if access == OFlags::RDONLY || flags.intersects(system::NAME_ONLY) {
             return Err(Errno::BADF.into());
         }
         Ok(match file_type {
             FileType::Fifo => Kind::Pipe {
-                packets: flags.contains(system::PACKETS),
+                packets: flags.intersects(system::PACKETS),
             },
             FileType::Socket => Kind::Socket {
                 stream: socket_type(fd)? == SocketType::STREAM,

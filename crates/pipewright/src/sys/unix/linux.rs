@@ -16,6 +16,9 @@ use super::sigpipe;
 /// A pipe that keeps the boundaries of its writes (`pipe2`, `O_DIRECT`).
 pub(super) const PACKETS: OFlags = OFlags::DIRECT;
 
+/// A descriptor that only stands for a name (`O_PATH`).
+pub(super) const NAME_ONLY: OFlags = OFlags::PATH;
+
 /// "Write at the current position", which for a pipe is the only one.
 const HERE: u64 = u64::MAX;
 

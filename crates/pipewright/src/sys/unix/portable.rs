@@ -15,8 +15,11 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::sigpipe;
 
-/// There are no packet pipes: no description has this flag.
-pub(super) const PACKETS: OFlags = OFlags::from_bits_retain(1 << 31);
+/// There are no packet pipes.
+pub(super) const PACKETS: OFlags = OFlags::empty();
+
+/// There are no descriptors that only stand for a name.
+pub(super) const NAME_ONLY: OFlags = OFlags::empty();
 
 /// Never chosen: [`takes_nowait`] says so.
 pub(super) fn write_nowait(_: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<usize, Errno> {

@@ -1,7 +1,7 @@
 //! The two `AsyncWrite`s: each copies a stream through a slow reader whole, reports
 //! the end, and takes nothing with it when a write or a flush is given up.
 
-#![cfg(all(unix, any(feature = "futures-io", feature = "tokio")))]
+#![cfg(any(feature = "futures-io", feature = "tokio"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

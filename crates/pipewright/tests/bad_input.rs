@@ -2,7 +2,6 @@
 //! and keeps the system's reason, and comes back as it was; nothing panics and
 //! nothing is lost without a word.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,40 +10,45 @@
 
 mod common;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
-use std::time::Duration;
 
-use common::data::{assert_stream, stream, tracked};
-use common::ends::pipe;
+use common::ends::{NULL, Pipe, label, pipe, pipe_label, raw};
+use common::outcomes::text_of;
 use common::{LONG, alone, watched};
-use futures_lite::future::block_on;
-use pipewright::{AttachError, Outcome, PipeWriter, fifo};
-use rustix::io::Errno;
+use pipewright::{AttachError, PipeWriter};
+
+/// What the system says to a handle that is not open for writing, and to one that is
+/// not open at all.
+#[cfg(unix)]
+const UNWRITABLE: i32 = rustix::io::Errno::BADF.raw_os_error();
+#[cfg(unix)]
+const CLOSED: i32 = rustix::io::Errno::BADF.raw_os_error();
+
+/// `ERROR_ACCESS_DENIED` and `ERROR_INVALID_HANDLE`.
+#[cfg(windows)]
+const UNWRITABLE: i32 = 5;
+#[cfg(windows)]
+const CLOSED: i32 = 6;
 
 /// The handle comes back with an error that names it, and the system's reason.
 #[track_caller]
-fn assert_refused(handle: impl Into<OwnedFd>, expected: Errno) -> OwnedFd {
+fn assert_refused(handle: impl Into<Pipe>, expected: i32) -> Pipe {
     let handle = handle.into();
-    let number = handle.as_raw_fd();
+    let (value, what) = (raw(&handle), label(&handle));
     let unnamed = PipeWriter::new(handle).unwrap_err();
     let text = unnamed.to_string();
-    assert!(text.contains(&format!("fd {number}")), "{text}");
+    assert!(text.contains(&what), "{text}");
     let named = PipeWriter::builder()
         .name("the collector")
         .build(unnamed.into_pipe())
         .unwrap_err();
     let text = named.to_string();
     assert!(text.contains("the collector"), "{text}");
-    assert_eq!(named.error().raw_os_error(), Some(expected.raw_os_error()));
-    let reason = io::Error::from(expected).to_string();
-    let reason = reason.split(" (").next().unwrap();
-    assert!(text.contains(reason), "{text}");
+    assert_eq!(named.error().raw_os_error(), Some(expected));
+    assert!(text.contains(&text_of(expected)), "{text}");
     let handle = named.into_pipe();
-    assert_eq!(handle.as_raw_fd(), number);
+    assert_eq!(raw(&handle), value);
     handle
 }
 
@@ -52,7 +56,7 @@ fn assert_refused(handle: impl Into<OwnedFd>, expected: Errno) -> OwnedFd {
 fn the_reading_end_of_a_pipe_is_refused_and_still_reads() {
     watched(|| {
         let (reader, writer) = pipe();
-        let reader = assert_refused(reader, Errno::BADF);
+        let reader = assert_refused(reader, UNWRITABLE);
         File::from(writer).write_all(b"hello").unwrap();
         let mut heard = String::new();
         File::from(reader).read_to_string(&mut heard).unwrap();
@@ -60,36 +64,49 @@ fn the_reading_end_of_a_pipe_is_refused_and_still_reads() {
     });
 }
 
+/// Not sound if it were used: nothing is open under this number. It is given to the
+/// library to be refused, and forgotten before it would be closed.
+#[cfg(unix)]
+fn closed_handle() -> Pipe {
+    use std::os::fd::FromRawFd;
+    // SAFETY: see above; nobody in this process closes what is not open.
+    unsafe { Pipe::from_raw_fd(999) }
+}
+
+/// As on Unix: for the library to be refused.
+#[cfg(windows)]
+fn closed_handle() -> Pipe {
+    use std::os::windows::io::FromRawHandle;
+    // SAFETY: nothing is open under this value, and nobody closes it.
+    unsafe { Pipe::from_raw_handle(std::ptr::without_provenance_mut(0xfff_fff0)) }
+}
+
 #[test]
-fn a_descriptor_that_is_not_open_is_refused() {
+fn a_handle_that_is_not_open_is_refused() {
     // Another test could open a file under the number.
     alone(|| {
-        let number = 999;
-        // SAFETY: not sound if it were used: nothing is open under this number. It
-        // is given to the library to be refused, and forgotten before it would be
-        // closed.
-        let closed = unsafe { OwnedFd::from_raw_fd(number) };
+        let closed = closed_handle();
+        let what = label(&closed);
         let refused = PipeWriter::builder()
             .name("gone")
             .build(closed)
             .unwrap_err();
-        assert_eq!(
-            refused.error().raw_os_error(),
-            Some(Errno::BADF.raw_os_error())
-        );
+        assert_eq!(refused.error().raw_os_error(), Some(CLOSED));
         assert!(refused.to_string().contains("gone"));
         let unnamed = PipeWriter::new(refused.into_pipe()).unwrap_err();
-        assert!(unnamed.to_string().contains("fd 999"));
+        assert!(unnamed.to_string().contains(&what));
         #[allow(clippy::mem_forget, reason = "there is nothing to close")]
         std::mem::forget(unnamed.into_pipe());
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_directory_is_refused() {
     watched(|| {
         let folder = tempfile::tempdir().unwrap();
-        assert_refused(File::open(folder.path()).unwrap(), Errno::ISDIR);
+        let is_dir = rustix::io::Errno::ISDIR.raw_os_error();
+        assert_refused(File::open(folder.path()).unwrap(), is_dir);
     });
 }
 
@@ -99,8 +116,8 @@ fn a_file_that_is_open_for_reading_only_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "untouched").unwrap();
-        assert_refused(File::open(&path).unwrap(), Errno::BADF);
-        assert_refused(File::open("/dev/null").unwrap(), Errno::BADF);
+        assert_refused(File::open(&path).unwrap(), UNWRITABLE);
+        assert_refused(File::open(NULL).unwrap(), UNWRITABLE);
         assert_eq!(std::fs::read(&path).unwrap(), b"untouched");
     });
 }
@@ -114,7 +131,7 @@ fn a_descriptor_that_only_names_a_path_is_refused() {
         let path = folder.path().join("file");
         std::fs::write(&path, "untouched").unwrap();
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        assert_refused(open(&path, flags, Mode::empty()).unwrap(), Errno::BADF);
+        assert_refused(open(&path, flags, Mode::empty()).unwrap(), UNWRITABLE);
     });
 }
 
@@ -122,11 +139,11 @@ fn a_descriptor_that_only_names_a_path_is_refused() {
 fn a_capacity_of_nothing_is_refused() {
     watched(|| {
         let (_reader, pipe) = pipe();
-        let number = pipe.as_raw_fd();
+        let what = pipe_label(&pipe);
         let refused = PipeWriter::builder().capacity(0).build(pipe).unwrap_err();
         assert_eq!(refused.error().kind(), io::ErrorKind::InvalidInput);
         let text = refused.to_string();
-        assert!(text.contains("capacity of 0") && text.contains(&format!("fd {number} (pipe)")));
+        assert!(text.contains("capacity of 0") && text.contains(&what));
         PipeWriter::new(refused.into_pipe()).unwrap();
         let refused = PipeWriter::builder().capacity(0).unattached().unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
@@ -179,9 +196,11 @@ fn write_through(refused: AttachError) {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_reported_and_everything_comes_back() {
+    use common::data::{assert_stream, stream, tracked};
+    use pipewright::Outcome;
     watched(|| {
         for len in [10, 5_000, 500_000] {
-            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let full = File::options().write(true).open("/dev/full").unwrap();
             let writer = PipeWriter::builder().name("the log").build(full).unwrap();
             let (message, fate) = tracked(stream(0, len));
             writer.try_send(message).unwrap();
@@ -189,7 +208,7 @@ fn a_full_disk_is_reported_and_everything_comes_back() {
             match &error.summary().outcome {
                 Outcome::Failed(failed) => {
                     assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
-                    let expected = Errno::NOSPC.raw_os_error();
+                    let expected = rustix::io::Errno::NOSPC.raw_os_error();
                     assert_eq!(failed.raw_os_error(), Some(expected));
                 }
                 other => panic!("{other:?}"),
@@ -207,6 +226,8 @@ fn a_full_disk_is_reported_and_everything_comes_back() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_may_not_grow_is_reported_and_the_rest_comes_back() {
+    use common::data::{assert_stream, stream};
+    use pipewright::Outcome;
     use rustix::process::{Resource, Rlimit, setrlimit};
     // The limit is the whole process's, and its signal would kill it.
     alone(|| {
@@ -222,7 +243,8 @@ fn a_file_that_may_not_grow_is_reported_and_the_rest_comes_back() {
         let written = error.summary().written;
         match &error.summary().outcome {
             Outcome::Failed(failed) => {
-                assert_eq!(failed.raw_os_error(), Some(Errno::FBIG.raw_os_error()));
+                let too_big = rustix::io::Errno::FBIG.raw_os_error();
+                assert_eq!(failed.raw_os_error(), Some(too_big));
             }
             other => panic!("{other:?}"),
         }
@@ -236,12 +258,12 @@ fn a_file_that_may_not_grow_is_reported_and_the_rest_comes_back() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_without_descriptors_left_is_told_so_and_can_go_on_later() {
-    use common::process::{descriptors, raise_descriptor_limit, threads};
+    use common::process::raise_handle_limit;
     alone(|| {
         let (reader, pipe) = pipe();
         let writer = PipeWriter::unattached();
         writer.try_send("later").unwrap();
-        let limit = raise_descriptor_limit(1_000);
+        let limit = raise_handle_limit(1_000);
         // The number after the highest that is open, and not one more.
         let mut taken = Vec::new();
         while (taken.len() as u64) < limit {
@@ -250,26 +272,27 @@ fn a_process_without_descriptors_left_is_told_so_and_can_go_on_later() {
                 Err(_) => break,
             }
         }
-        let none_left = Some(Errno::MFILE.raw_os_error());
+        let none_left = Some(rustix::io::Errno::MFILE.raw_os_error());
         let refused = writer.attach(pipe).unwrap_err();
         assert_eq!(refused.error().raw_os_error(), none_left);
         assert_eq!(writer.waitable().unwrap_err().raw_os_error(), none_left);
         drop(taken);
-        let before = (descriptors(), threads());
         writer.attach(refused.into_pipe()).unwrap();
         writer.close_timeout(LONG).unwrap();
         drop(writer);
         assert_eq!(common::data::reading(reader).join().unwrap(), b"later");
-        let _ = before;
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn sockets_without_a_peer_are_reported() {
+    use futures_lite::future::block_on;
+    use pipewright::Outcome;
     watched(|| {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let unconnected = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        for socket in [OwnedFd::from(listener), OwnedFd::from(unconnected)] {
+        for socket in [Pipe::from(listener), Pipe::from(unconnected)] {
             let writer = PipeWriter::builder().name("nobody").build(socket).unwrap();
             writer.try_send("hello?").unwrap();
             match block_on(writer.ended()).outcome {
@@ -284,85 +307,15 @@ fn sockets_without_a_peer_are_reported() {
     });
 }
 
-const SHORT: Duration = Duration::from_millis(20);
-
-#[track_caller]
-fn cannot_open(path: &Path) -> io::Error {
-    fifo::open(path, SHORT).unwrap_err()
-}
-
-#[test]
-fn a_fifo_that_nobody_reads_is_reported_when_the_time_is_over() {
-    watched(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fifo");
-        fifo::create(&path).unwrap();
-        let error = cannot_open(&path);
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().contains("reading"), "{error}");
-        let none = fifo::OpenOptions::new().try_open(&path).unwrap();
-        assert!(none.is_none());
-    });
-}
-
-#[test]
-fn what_is_no_fifo_is_not_opened_as_one() {
-    watched(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        std::fs::write(&path, "untouched").unwrap();
-        let error = cannot_open(&path);
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("not a FIFO"));
-        assert_eq!(std::fs::read(&path).unwrap(), b"untouched");
-
-        let error = cannot_open(folder.path());
-        assert_eq!(error.raw_os_error(), Some(Errno::ISDIR.raw_os_error()));
-        let error = cannot_open(&folder.path().join("missing"));
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        let error = fifo::create(&path).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        let error = fifo::create(folder.path().join("no/such/folder")).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
-    });
-}
-
-#[test]
-fn a_socket_in_the_file_system_is_not_taken_for_a_fifo_without_a_reader() {
-    watched(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
-        let _listener = UnixListener::bind(&path).unwrap();
-        let _ = UnixStream::connect(&path).unwrap();
-        let error = cannot_open(&path);
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
-    });
-}
-
-#[test]
-fn a_link_to_a_fifo_is_followed_only_on_request() {
-    watched(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("fifo"), folder.path().join("link"));
-        fifo::create(&path).unwrap();
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        let (_reader, _writer) = common::ends::open_fifo(&path);
-        let error = cannot_open(&link);
-        let is_loop = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
-        assert!(is_loop || cfg!(not(target_os = "linux")), "{error}");
-        fifo::OpenOptions::new()
-            .follow_links(true)
-            .open(&link, LONG)
-            .unwrap();
-    });
-}
-
 #[test]
 fn errors_of_refused_handles_turn_into_io_errors() {
     watched(|| {
         let (reader, _writer) = pipe();
         let error: io::Error = PipeWriter::new(reader).unwrap_err().into();
-        assert_eq!(error.kind(), io::Error::from(Errno::BADF).kind());
+        assert_eq!(
+            error.kind(),
+            io::Error::from_raw_os_error(UNWRITABLE).kind()
+        );
         assert!(error.to_string().contains("cannot be written to"));
     });
 }

@@ -1,8 +1,7 @@
 //! C6, liveness, inside callbacks and wakers: any method may be called there, also
 //! one that waits, also dropping the last handle, on whichever thread it runs: the
-//! one that sends, the one that writes for all pipes, or the one of a file.
+//! one that sends, the one that writes for all pipes, the system's, or that of a file.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"
@@ -13,32 +12,73 @@ mod common;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use common::data::{read_stream, reading, stream};
+use common::data::{reading, stream};
 use common::ends::{full_pipe, pipe};
 use common::wakers::{poll_with, when_woken};
-use common::{LONG, alone, until, watched};
+use common::{LONG, alone, watched};
 use pipewright::{Outcome, PipeWriter};
 
 /// On which thread a callback runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
+    /// The one that sends, and writes the message itself.
+    #[cfg(unix)]
     Sender,
+    /// One that gives back room which somebody else wanted.
+    Giver,
+    /// The one that writes for all pipes.
     WritingSide,
+    /// One of the system's, which says that an operation has come back.
+    #[cfg(windows)]
+    Completion,
     FileThread,
 }
 
+#[cfg(unix)]
+const PLACES: [Place; 4] = [
+    Place::Sender,
+    Place::Giver,
+    Place::WritingSide,
+    Place::FileThread,
+];
+
+/// Where it runs when a stalled pipe goes on.
+#[cfg(unix)]
+const STALLED: Place = Place::WritingSide;
+
+#[cfg(windows)]
+const PLACES: [Place; 4] = [
+    Place::Giver,
+    Place::WritingSide,
+    Place::Completion,
+    Place::FileThread,
+];
+
+/// Where it runs when a stalled pipe goes on.
+#[cfg(windows)]
+const STALLED: Place = Place::Completion;
+
 impl Place {
-    fn is_here(self) -> bool {
-        match thread::current().name() {
+    /// Whether it is the current thread; `test` is the test's.
+    fn is_here(self, test: ThreadId) -> bool {
+        let current = thread::current();
+        match current.name() {
             Some("pipewright") => self == Place::WritingSide,
-            Some("pipewright-file") => self == Place::FileThread,
-            _ => self == Place::Sender,
+            Some("pipewright-file" | "pipewright-blocking") => self == Place::FileThread,
+            _ => (current.id() == test) == self.is_the_tests(),
+        }
+    }
+
+    fn is_the_tests(self) -> bool {
+        match self {
+            #[cfg(unix)]
+            Place::Sender => true,
+            Place::Giver => true,
+            _ => false,
         }
     }
 }
@@ -55,11 +95,12 @@ fn in_callback(place: Place, alone: bool, act: impl FnOnce(PipeWriter) + Send + 
     });
     let slot = Arc::new(Mutex::new(None::<(PipeWriter, Act)>));
     let called = Arc::clone(&slot);
+    let test = thread::current().id();
     let builder = PipeWriter::builder()
         .capacity(50_000)
         .sole_owner(true)
         .on_progress(move |_| {
-            if place.is_here() {
+            if place.is_here(test) {
                 let act = called.lock().unwrap().take();
                 if let Some((writer, act)) = act {
                     act(writer);
@@ -68,41 +109,46 @@ fn in_callback(place: Place, alone: bool, act: impl FnOnce(PipeWriter) + Send + 
         });
     // The handle is in the slot before the callback can come.
     let ready = |writer: &PipeWriter| *slot.lock().unwrap() = Some((writer.clone(), act));
-    match place {
-        Place::Sender => {
-            let (reader, pipe) = pipe();
-            let writer = builder.build(pipe).unwrap();
-            let reading = reading(reader);
-            ready(&writer);
-            writer.try_send("hello").unwrap();
-            is_done.recv().unwrap();
-            drop(writer);
-            reading.join().unwrap();
-        }
-        Place::WritingSide => {
+    let (mut reader, pipe) = match place {
+        Place::FileThread => (None, tempfile::tempfile().unwrap().into()),
+        STALLED => {
             let (reader, pipe, _) = full_pipe();
-            let writer = builder.build(pipe).unwrap();
+            (Some(reader), pipe)
+        }
+        _ => {
+            let (reader, pipe) = pipe();
+            (Some(reader), pipe)
+        }
+    };
+    let writer = builder.build(pipe).unwrap();
+    let early = (place != STALLED).then(|| reader.take().map(reading));
+    match place {
+        Place::Giver => {
+            let permit = writer.try_reserve(50_000).unwrap();
+            assert!(writer.try_send("hello").unwrap_err().is_full());
+            ready(&writer);
+            drop(permit);
+        }
+        STALLED => {
             writer.try_send("hello").unwrap();
             ready(&writer);
-            let writer = (!alone).then_some(writer);
-            let reading = reading(reader);
-            is_done.recv().unwrap();
-            drop(writer);
-            reading.join().unwrap();
         }
-        Place::FileThread => {
-            let writer = builder.build(tempfile::tempfile().unwrap()).unwrap();
+        _ => {
             ready(&writer);
             writer.try_send("hello").unwrap();
-            let writer = (!alone).then_some(writer);
-            is_done.recv().unwrap();
-            drop(writer);
         }
+    }
+    let writer = (!alone).then_some(writer);
+    let reading = early.unwrap_or_else(|| reader.take().map(reading));
+    is_done.recv().unwrap();
+    drop(writer);
+    if let Some(reading) = reading {
+        reading.join().unwrap();
     }
 }
 
 fn in_every_callback(act: impl Fn(PipeWriter) + Clone + Send + 'static) {
-    for place in [Place::Sender, Place::WritingSide, Place::FileThread] {
+    for place in PLACES {
         in_callback(place, false, act.clone());
     }
 }
@@ -204,7 +250,7 @@ fn a_callback_may_wait_until_all_is_read() {
 #[test]
 fn a_callback_may_drop_the_last_handle() {
     watched(|| {
-        for place in [Place::WritingSide, Place::FileThread] {
+        for place in PLACES.into_iter().filter(|place| !place.is_the_tests()) {
             in_callback(place, true, drop);
             in_callback(place, true, |writer| {
                 writer.try_send(stream(0, 40_000)).unwrap();
@@ -230,6 +276,7 @@ fn a_callback_may_make_and_close_another_writer() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_callback_may_wait_for_a_fifo() {
     watched(|| {
@@ -324,64 +371,5 @@ fn a_thread_that_ends_may_stop_a_writer_that_it_kept_for_itself() {
             assert!(writer.flush_timeout(Duration::from_millis(1)).is_err());
         });
         thread.join().unwrap();
-    });
-}
-
-#[test]
-fn a_callback_that_sends_whenever_something_was_written_starves_nobody() {
-    watched(|| {
-        let (reader, stalled, _) = full_pipe();
-        let slot = Arc::new(Mutex::new(None::<PipeWriter>));
-        let writer_slot = Arc::clone(&slot);
-        let over = Arc::new(AtomicBool::new(false));
-        let is_over = Arc::clone(&over);
-        let busy = PipeWriter::builder()
-            .on_progress(move |_| {
-                if !is_over.load(Ordering::SeqCst) {
-                    if let Some(writer) = &*writer_slot.lock().unwrap() {
-                        let _ = writer.try_send("again");
-                    }
-                }
-            })
-            .build(stalled)
-            .unwrap();
-        *slot.lock().unwrap() = Some(busy.clone());
-        busy.try_send("first").unwrap();
-        let chatter = reading(reader);
-        until(|| busy.progress().written > 100);
-
-        let (mut other_reader, pipe) = pipe();
-        let other = PipeWriter::new(pipe).unwrap();
-        other.try_send(stream(0, 500_000)).unwrap();
-        other.finish();
-        assert_eq!(read_stream(&mut other_reader, 0), 500_000);
-        over.store(true, Ordering::SeqCst);
-        slot.lock().unwrap().take();
-        busy.close_timeout(LONG).unwrap();
-        chatter.join().unwrap();
-    });
-}
-
-#[test]
-fn the_end_is_told_in_a_callback_that_brought_it_about() {
-    watched(|| {
-        let (_reader, pipe) = pipe();
-        let slot = Arc::new(Mutex::new(None::<PipeWriter>));
-        let writer_slot = Arc::clone(&slot);
-        let (tell, told): (Sender<Option<Outcome>>, _) = mpsc::channel();
-        let writer = PipeWriter::builder()
-            .on_progress(move |progress| {
-                let writer = writer_slot.lock().unwrap().take();
-                drop(writer.map(|writer| writer.stop()));
-                tell.send(progress.outcome).unwrap();
-            })
-            .build(pipe)
-            .unwrap();
-        *slot.lock().unwrap() = Some(writer.clone());
-        writer.try_send("hello").unwrap();
-        let calls: Vec<_> = told.iter().collect();
-        let (last, before) = calls.split_last().unwrap();
-        assert!(matches!(last, Some(Outcome::Stopped)));
-        assert!(before.iter().all(Option::is_none));
     });
 }

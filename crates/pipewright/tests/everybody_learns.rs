@@ -1,7 +1,6 @@
 //! C7, one end, told to everybody: whoever waits, in whatever way, learns of it,
 //! with the same outcome, and none is left waiting.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,9 +10,13 @@
 mod common;
 
 use std::io::Write;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use common::data::stream;
+use common::ends::pipe;
+use common::news::wait;
 use common::outcomes::{assert_broken, ended, full_writer, of_io};
 use common::wakers::{Wakes, poll_with};
 use common::{LONG, until, watched};
@@ -83,8 +86,7 @@ fn all_waits(writer: &PipeWriter) -> Vec<(&'static str, JoinHandle<Outcome>)> {
                 if let Some(outcome) = writer.take_progress().outcome {
                     return outcome;
                 }
-                let poll = rustix::event::PollFd::new(&waitable, rustix::event::PollFlags::IN);
-                rustix::event::poll(&mut [poll], None).unwrap();
+                wait(&waitable);
             }
         }),
     ];
@@ -123,7 +125,9 @@ fn everybody_who_waits_learns_that_the_reader_died() {
         for _ in 0..20 {
             everybody_learns(
                 |_, reader| drop(reader),
-                |_, outcome| assert_broken(outcome),
+                |_, outcome| {
+                    assert_broken(outcome);
+                },
             );
         }
     });
@@ -167,5 +171,29 @@ fn tasks_that_wait_are_woken_by_the_end() {
         for wait in &mut waits {
             assert_eq!(poll_with(wait, &waker), std::task::Poll::Ready(true));
         }
+    });
+}
+
+#[test]
+fn the_end_is_told_in_a_callback_that_brought_it_about() {
+    watched(|| {
+        let (_reader, pipe) = pipe();
+        let slot = Arc::new(Mutex::new(None::<PipeWriter>));
+        let writer_slot = Arc::clone(&slot);
+        let (tell, told): (Sender<Option<Outcome>>, _) = mpsc::channel();
+        let writer = PipeWriter::builder()
+            .on_progress(move |progress| {
+                let writer = writer_slot.lock().unwrap().take();
+                drop(writer.map(|writer| writer.stop()));
+                tell.send(progress.outcome).unwrap();
+            })
+            .build(pipe)
+            .unwrap();
+        *slot.lock().unwrap() = Some(writer.clone());
+        writer.try_send("hello").unwrap();
+        let calls: Vec<_> = told.iter().collect();
+        let (last, before) = calls.split_last().unwrap();
+        assert!(matches!(last, Some(Outcome::Stopped)));
+        assert!(before.iter().all(Option::is_none));
     });
 }

@@ -2,7 +2,6 @@
 //! object and weak handles (the two `AsyncWrite`s are in `async_write`). None loses
 //! or misses anything, however slow the reader is.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"
@@ -14,12 +13,13 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use common::data::{read_exact, slow_reader, stream};
 use common::ends::{full_pipe, pipe};
+use common::news::{wait, wait_for};
 use common::{LONG, Random, until, watched};
 use pipewright::{Outcome, PipeWriter, Progress};
-use rustix::event::{PollFd, PollFlags, poll};
 
 const TOTAL: usize = 1_500_000;
 
@@ -109,24 +109,26 @@ fn what_happens_during_a_call_is_told_in_one_more() {
         let (enter, entered) = mpsc::channel::<Progress>();
         let (leave, may_leave) = mpsc::channel::<()>();
         let writer = PipeWriter::builder()
-            .sole_owner(true)
+            .capacity(100)
             .on_progress(move |progress| {
                 enter.send(progress).unwrap();
                 let _ = may_leave.recv();
             })
             .build(pipe)
             .unwrap();
-        let sender = writer.clone();
-        let sending = thread::spawn(move || sender.try_send("first").unwrap());
-        assert_eq!(entered.recv().unwrap().written, 5);
+        // On a thread that keeps nobody else from anything: one that gives back room.
+        let permit = writer.try_reserve(100).unwrap();
+        assert!(writer.try_send("first").unwrap_err().is_full());
+        let giving = thread::spawn(move || drop(permit));
+        assert_eq!(entered.recv().unwrap().written, 0);
         for _ in 0..50 {
             writer.try_send("more").unwrap();
             writer.flush_timeout(LONG).unwrap();
         }
         leave.send(()).unwrap();
-        assert_eq!(entered.recv().unwrap().written, 205);
+        assert_eq!(entered.recv().unwrap().written, 200);
         drop(leave);
-        sending.join().unwrap();
+        giving.join().unwrap();
         let _ = writer.stop();
         drop(writer);
         let rest: Vec<_> = entered.iter().collect();
@@ -167,7 +169,6 @@ fn a_loop_that_waits_for_nothing_but_the_waitable_object_misses_nothing() {
         let reading = slow_reader(reader);
         let writer = PipeWriter::builder().capacity(50_000).build(pipe).unwrap();
         let waitable = writer.waitable().unwrap();
-        let wait = || poll(&mut [PollFd::new(&waitable, PollFlags::IN)], None).unwrap();
         let mut sent = 0;
         let mut random = Random::new(2);
         while sent < TOTAL as u64 {
@@ -175,14 +176,14 @@ fn a_loop_that_waits_for_nothing_but_the_waitable_object_misses_nothing() {
                 Ok(end) => sent = end.get(),
                 Err(refused) => {
                     assert!(refused.is_full());
-                    wait();
+                    wait(&waitable);
                     let _ = writer.take_progress();
                 }
             }
         }
         // Every position is waited for alone, then the end.
         while writer.take_progress().written < sent {
-            wait();
+            wait(&waitable);
         }
         for _ in 0..500 {
             sent = writer
@@ -190,12 +191,12 @@ fn a_loop_that_waits_for_nothing_but_the_waitable_object_misses_nothing() {
                 .unwrap()
                 .get();
             while writer.take_progress().written < sent {
-                wait();
+                wait(&waitable);
             }
         }
         writer.finish();
         while writer.take_progress().outcome.is_none() {
-            wait();
+            wait(&waitable);
         }
         assert_eq!(reading.join().unwrap() as u64, sent);
     });
@@ -208,21 +209,17 @@ fn the_waitable_object_is_ready_while_there_is_news_and_not_longer() {
         let writer = PipeWriter::new(pipe).unwrap();
         let waitable = writer.waitable().unwrap();
         let other = writer.waitable().unwrap();
-        let now = rustix::event::Timespec::default();
-        let is_ready = || {
-            let polled = poll(&mut [PollFd::new(&other, PollFlags::IN)], Some(&now));
-            polled.unwrap() == 1
-        };
+        let is_ready = || wait_for(&other, Some(Duration::ZERO));
         let _ = writer.take_progress();
         writer.try_send(stream(0, 10)).unwrap();
         assert!(!is_ready(), "nothing was written");
         read_exact(&mut reader, filling);
-        poll(&mut [PollFd::new(&waitable, PollFlags::IN)], None).unwrap();
+        wait(&waitable);
         assert!(is_ready(), "looking does not end it");
         until(|| writer.take_progress().written == 10);
         writer.cancel();
         while writer.take_progress().outcome.is_none() {
-            poll(&mut [PollFd::new(&waitable, PollFlags::IN)], None).unwrap();
+            wait(&waitable);
         }
         // Now there is nothing left that could become news.
         until(|| {
@@ -257,12 +254,7 @@ fn many_threads_may_take_progress_and_none_is_left_waiting() {
             let watching = thread::spawn(move || {
                 // Others take the news away; the end stays to be seen.
                 while watcher.progress().outcome.is_none() {
-                    let timeout = rustix::event::Timespec {
-                        tv_sec: 0,
-                        tv_nsec: 1_000_000,
-                    };
-                    let polled = PollFd::new(&waitable, PollFlags::IN);
-                    poll(&mut [polled], Some(&timeout)).unwrap();
+                    wait_for(&waitable, Some(Duration::from_millis(1)));
                 }
             });
             for _ in 0..200 {

@@ -2,7 +2,7 @@
 //! larger than any 32-bit number, and no time and no length is too large or too
 //! small to be given.
 
-#![cfg(all(unix, target_pointer_width = "64"))]
+#![cfg(target_pointer_width = "64")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,8 +16,9 @@ use std::io::Read;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::accounts::in_doubt;
 use common::data::{read_stream, stream};
-use common::ends::{full_pipe, pipe, unix_stream};
+use common::ends::{NULL, Stallable, full_pipe, pipe, stallables};
 use common::wakers::poll_once;
 use common::{LONG, alone, until, watched};
 use futures_lite::future::block_on;
@@ -84,9 +85,10 @@ fn the_rest_of_a_message_of_more_than_4_gib_comes_back_whole() {
         let progress = writer.progress();
         assert_eq!(progress.written + progress.in_flight + progress.queued, len);
         let unsent = writer.stop();
-        let written = usize::try_from(unsent.written()).unwrap();
-        assert_eq!(unsent.len(), len - unsent.written());
-        assert_eq!(unsent.pieces()[0].as_ptr(), start.wrapping_add(written));
+        let given_up = unsent.written() + in_doubt(&unsent);
+        assert_eq!(unsent.len(), len - given_up);
+        let rest = start.wrapping_add(usize::try_from(given_up).unwrap());
+        assert_eq!(unsent.pieces()[0].as_ptr(), rest);
     });
 }
 
@@ -97,7 +99,7 @@ fn the_books_count_beyond_32_bits() {
         // The device takes everything at once, so this is 20 GiB of bookkeeping.
         let (message, _) = more_than_4_gib();
         let len = message.len() as u64;
-        let null = File::options().write(true).open("/dev/null").unwrap();
+        let null = File::options().write(true).open(NULL).unwrap();
         let writer = PipeWriter::builder()
             .capacity(u64::MAX)
             .build(null)
@@ -285,18 +287,21 @@ fn messages_of_nothing_do_nothing() {
 fn a_gathering_write_takes_any_number_of_pieces() {
     watched(|| {
         // More chunks than one system call takes, each too large to be joined.
-        let (reader, stalled) = unix_stream();
-        let writer = PipeWriter::builder()
-            .capacity(u64::MAX)
-            .build(stalled)
-            .unwrap();
-        let mut sent = 0;
-        for n in 0..3_000 {
-            let len = pipewright::JOIN_MAX + 1 + n % 7;
-            sent = writer.try_send(stream(sent, len)).unwrap().get();
+        for Stallable {
+            mut reader, pipe, ..
+        } in stallables()
+        {
+            let writer = PipeWriter::builder()
+                .capacity(u64::MAX)
+                .build(pipe)
+                .unwrap();
+            let mut sent = 0;
+            for n in 0..3_000 {
+                let len = pipewright::JOIN_MAX + 1 + n % 7;
+                sent = writer.try_send(stream(sent, len)).unwrap().get();
+            }
+            writer.finish();
+            assert_eq!(read_stream(&mut reader, 0), sent);
         }
-        writer.finish();
-        let mut reader = File::from(std::os::fd::OwnedFd::from(reader));
-        assert_eq!(read_stream(&mut reader, 0), sent);
     });
 }

@@ -2,7 +2,6 @@
 //! waits as a task or as a thread; nobody overtakes; whoever gives up, at whatever
 //! moment, takes no room with him; and only those whose turn it is are woken.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,16 +11,15 @@
 mod common;
 
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use common::data::{read_exact, read_stream, reading, stream};
+use common::data::{reading, stream};
 use common::ends::{full_pipe, pipe};
 use common::wakers::{Wakes, poll_once, poll_with};
 use common::{LONG, rounds, until, watched};
-use futures_lite::future::block_on;
 use pipewright::{Ended, Permit, PipeWriter};
 
 const CAPACITY: usize = 1_000;
@@ -207,7 +205,9 @@ fn a_task_is_woken_by_the_waker_that_it_showed_last() {
 #[cfg(target_os = "linux")]
 #[test]
 fn tasks_and_threads_wait_in_one_line() {
+    use common::data::{read_exact, read_stream};
     use common::process::{status, this_thread};
+    use futures_lite::future::block_on;
     watched(|| {
         let (mut reader, pipe, filling) = full_pipe();
         let writer = PipeWriter::builder().capacity(100).build(pipe).unwrap();
@@ -216,7 +216,7 @@ fn tasks_and_threads_wait_in_one_line() {
         for n in 0..10 {
             let (message, writer) = (stream(position, 100), writer.clone());
             position += 100;
-            let (here, started) = mpsc::channel();
+            let (here, started) = std::sync::mpsc::channel();
             waiting.push(thread::spawn(move || {
                 here.send(this_thread()).unwrap();
                 if n % 2 == 0 {

@@ -2,7 +2,7 @@
 //! them all, the stalled ones hold nobody up, and while all are stalled that thread
 //! sleeps. Each test has a process of its own.
 
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"
@@ -16,15 +16,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::data::{assert_stream, read_exact, reading, stream};
-use common::ends::{fill, full_pipe, pipe};
-use common::process::{naps, raise_descriptor_limit, thread_named, threads};
+use common::ends::{NULL, Pipe, fill, full_pipe, pipe_of};
+use common::process::{
+    cpu_time, naps, our_threads, pool_for, raise_handle_limit, threads, threads_named,
+};
 use common::{LONG, alone, until};
 use pipewright::PipeWriter;
+
+/// How much each pipe takes: together they are many, and the system keeps it all.
+const SIZE: usize = 16_384;
 
 /// As many as are asked for, or as many as the system allows.
 fn as_many_as(wanted: usize) -> usize {
     // Two for each pipe, and some for everything else.
-    let limit = raise_descriptor_limit(2 * wanted as u64 + 200);
+    let limit = raise_handle_limit(2 * wanted as u64 + 200);
     let possible = usize::try_from(limit.saturating_sub(200) / 2).unwrap();
     if possible < wanted {
         let _ = writeln!(
@@ -35,7 +40,7 @@ fn as_many_as(wanted: usize) -> usize {
     wanted.min(possible)
 }
 
-fn writer(pipe: std::os::fd::OwnedFd) -> PipeWriter {
+fn writer(pipe: Pipe) -> PipeWriter {
     PipeWriter::builder()
         .sole_owner(true)
         .capacity(200_000)
@@ -48,7 +53,7 @@ fn writer(pipe: std::os::fd::OwnedFd) -> PipeWriter {
 fn stalled_writers(count: usize) -> Vec<(PipeWriter, File)> {
     (0..count)
         .map(|n| {
-            let (reader, pipe) = pipe();
+            let (reader, pipe) = pipe_of(SIZE);
             let writer = writer(pipe);
             writer.try_send(stream(n as u64, 100_000)).unwrap();
             (writer, reader)
@@ -56,12 +61,22 @@ fn stalled_writers(count: usize) -> Vec<(PipeWriter, File)> {
         .collect()
 }
 
+/// One thread of ours serves them all, and beside it there are only the system's.
+#[track_caller]
+fn assert_one_thread(before: usize, writers: usize) {
+    // Threads get their names when they begin.
+    until(|| our_threads() > 0);
+    assert_eq!(our_threads(), 1);
+    let now = threads();
+    assert!(now <= before + 1 + pool_for(writers), "{now} threads");
+}
+
 #[test]
 fn ten_thousand_writers_each_get_their_own_data_through_with_one_thread() {
     alone(|| {
         let before = threads();
         let mut writers = stalled_writers(as_many_as(10_000));
-        assert_eq!(threads(), before + 1);
+        assert_one_thread(before, writers.len());
         // In an order that has nothing to do with theirs, some of it now and the
         // rest when all have had their turn.
         let count = writers.len();
@@ -78,7 +93,7 @@ fn ten_thousand_writers_each_get_their_own_data_through_with_one_thread() {
             writer.flush_timeout(LONG).unwrap();
             assert_eq!(writer.progress().written, 100_000);
         }
-        assert_eq!(threads(), before + 1);
+        assert_one_thread(before, count);
     });
 }
 
@@ -91,24 +106,25 @@ fn while_all_are_stalled_the_thread_that_serves_them_sleeps() {
                 .iter()
                 .all(|(writer, _)| writer.progress().written > 0)
         });
-        let thread = thread_named("pipewright").unwrap();
-        let mut last = 0;
+        let thread = threads_named("pipewright").remove(0);
+        let seen = || (naps(&thread), cpu_time(&thread));
+        let mut last = seen();
         let mut quiet = 0;
         // It falls asleep, and stays so through a hundred of our looks.
         until(|| {
-            let now = naps(&thread);
+            let now = seen();
             quiet = if now == last { quiet + 1 } else { 0 };
             last = now;
             quiet == 100
         });
-        let cpu = common::process::cpu_time(&thread);
         let mut looks = 0;
         until(|| {
             looks += 1;
             looks == 200
         });
-        assert_eq!(naps(&thread), last, "woken with nothing to do");
-        assert_eq!(common::process::cpu_time(&thread), cpu, "busy with nothing");
+        let (naps, cpu) = seen();
+        assert_eq!(naps, last.0, "woken with nothing to do");
+        assert_eq!(cpu, last.1, "busy with nothing");
     });
 }
 
@@ -116,7 +132,7 @@ fn while_all_are_stalled_the_thread_that_serves_them_sleeps() {
 fn those_who_are_stalled_hold_up_nobody_else() {
     alone(|| {
         let stalled = stalled_writers(as_many_as(1_000));
-        let (reader, free) = pipe();
+        let (reader, free) = pipe_of(SIZE);
         let reading = reading(reader);
         let free = writer(free);
         let mut sent = 0;
@@ -138,7 +154,7 @@ fn one_who_is_always_busy_holds_up_nobody_else() {
     alone(|| {
         // The null device takes everything at once, so its writer has always more
         // to do; the others still get their turns.
-        let null = std::fs::OpenOptions::new().write(true).open("/dev/null");
+        let null = std::fs::OpenOptions::new().write(true).open(NULL);
         let busy = PipeWriter::builder()
             .capacity(u64::MAX)
             .build(null.unwrap())
@@ -171,7 +187,7 @@ fn a_thousand_callbacks_and_waits_hear_of_their_own_writer() {
         let mut readers = Vec::new();
         let writers: Vec<_> = (0..count)
             .map(|n| {
-                let (reader, stalled) = pipe();
+                let (reader, stalled) = pipe_of(SIZE);
                 let filling = fill(&stalled);
                 readers.push((reader, filling));
                 let tells = Arc::clone(&told);

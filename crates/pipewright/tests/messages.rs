@@ -1,7 +1,7 @@
 //! Message mode: one send is one message, whole, on every kind of descriptor that
 //! keeps message boundaries, and an empty send is an empty message.
 
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,33 +10,83 @@
 
 mod common;
 
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
 use std::thread;
 
+use common::accounts::in_doubt;
 use common::data::stream;
+use common::ends::pipe;
 use common::{LONG, Random, rounds, watched};
-use pipewright::{Mode, Outcome, PipeWriter};
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
-#[cfg(not(pipewright_portable))]
-use rustix::pipe::{PipeFlags, pipe_with};
+use pipewright::{Mode, PipeWriter};
 
-fn sequenced() -> (OwnedFd, OwnedFd) {
-    let flags = SocketFlags::CLOEXEC;
-    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+use kinds::{KINDS, message_pipe, receive};
+
+#[cfg(target_os = "linux")]
+mod kinds {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+
+    /// What keeps messages apart: the reader, and the end that is written to.
+    pub(crate) const KINDS: [fn() -> (OwnedFd, OwnedFd); 2] = [message_pipe, datagrams];
+
+    /// A sequenced socket.
+    pub(crate) fn message_pipe() -> (OwnedFd, OwnedFd) {
+        let flags = SocketFlags::CLOEXEC;
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+    }
+
+    fn datagrams() -> (OwnedFd, OwnedFd) {
+        let (reader, writer) = UnixDatagram::pair().unwrap();
+        (reader.into(), writer.into())
+    }
+
+    /// The next message.
+    pub(crate) fn receive(socket: &mut OwnedFd) -> Vec<u8> {
+        let mut message = vec![0; 100_000];
+        let (n, _) = recv(socket, &mut message[..], RecvFlags::empty()).unwrap();
+        message.truncate(n);
+        message
+    }
 }
 
-fn datagrams() -> (OwnedFd, OwnedFd) {
-    let (reader, writer) = UnixDatagram::pair().unwrap();
-    (reader.into(), writer.into())
-}
+#[cfg(windows)]
+mod kinds {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::windows::io::OwnedHandle;
 
-/// The next message from a socket.
-fn receive(socket: &OwnedFd) -> Vec<u8> {
-    let mut message = vec![0; 100_000];
-    let (n, _) = recv(socket, &mut message[..], RecvFlags::empty()).unwrap();
-    message.truncate(n);
-    message
+    use super::common::ends::Named;
+
+    /// What keeps messages apart: the reader, and the end that is written to.
+    pub(crate) const KINDS: [fn() -> (File, OwnedHandle); 2] = [message_pipe, synchronous];
+
+    const MESSAGES: Named = Named {
+        messages: true,
+        ..Named::DEFAULT
+    };
+
+    /// A named pipe, opened for overlapped I/O.
+    pub(crate) fn message_pipe() -> (File, OwnedHandle) {
+        MESSAGES.pair()
+    }
+
+    fn synchronous() -> (File, OwnedHandle) {
+        let overlapped = false;
+        Named {
+            overlapped,
+            ..MESSAGES
+        }
+        .pair()
+    }
+
+    /// The next message.
+    pub(crate) fn receive(pipe: &mut File) -> Vec<u8> {
+        let mut message = vec![0; 100_000];
+        let n = pipe.read(&mut message).unwrap();
+        message.truncate(n);
+        message
+    }
 }
 
 fn message(n: usize, random: &mut Random) -> Vec<u8> {
@@ -47,8 +97,8 @@ fn message(n: usize, random: &mut Random) -> Vec<u8> {
 #[test]
 fn messages_arrive_one_by_one_and_whole() {
     watched(|| {
-        for make in [sequenced, datagrams] {
-            let (reader, socket) = make();
+        for make in KINDS {
+            let (mut reader, socket) = make();
             // The mode follows the handle.
             let writer = PipeWriter::builder()
                 .capacity(200_000)
@@ -63,7 +113,7 @@ fn messages_arrive_one_by_one_and_whole() {
             });
             let mut random = Random::new(3);
             for n in 0..400 {
-                assert_eq!(receive(&reader), message(n, &mut random), "message {n}");
+                assert_eq!(receive(&mut reader), message(n, &mut random), "message {n}");
             }
             let summary = sending.join().unwrap();
             assert_eq!(summary.accepted, summary.written);
@@ -74,7 +124,7 @@ fn messages_arrive_one_by_one_and_whole() {
 #[test]
 fn messages_of_many_threads_stay_whole() {
     watched(|| {
-        let (reader, socket) = sequenced();
+        let (mut reader, socket) = message_pipe();
         let writer = PipeWriter::builder()
             .capacity(50_000)
             .build(socket)
@@ -91,7 +141,7 @@ fn messages_of_many_threads_stay_whole() {
             .collect();
         let mut next = [10; 4];
         for _ in 0..4 * 299 {
-            let message = receive(&reader);
+            let message = receive(&mut reader);
             let sender = usize::from(message[0]);
             assert_eq!(message, vec![message[0]; next[sender]]);
             next[sender] += 10;
@@ -106,7 +156,7 @@ fn messages_of_many_threads_stay_whole() {
 fn unsent_messages_come_back_one_by_one() {
     watched(|| {
         rounds(20, |random| {
-            let (reader, socket) = sequenced();
+            let (mut reader, socket) = message_pipe();
             let writer = PipeWriter::builder()
                 .capacity(u64::MAX)
                 .build(socket)
@@ -115,18 +165,22 @@ fn unsent_messages_come_back_one_by_one() {
             for message in &sent {
                 writer.try_send(message.clone()).unwrap();
             }
-            let received: Vec<_> = (0..random.below(20)).map(|_| receive(&reader)).collect();
+            let received: Vec<_> = (0..random.below(20))
+                .map(|_| receive(&mut reader))
+                .collect();
             let unsent = writer.stop();
             drop(writer);
             let mut all = received;
-            // What lies in the socket, then what was given back. The end of the
-            // stream is as long as an empty message, so it is counted.
-            let given_back = unsent.pieces().len();
+            // What lies in the pipe, then what was given back. The end of the stream is
+            // as long as an empty message, so it is counted.
+            let given_back = unsent.in_doubt().len() + unsent.pieces().len();
             while all.len() < sent.len() - given_back {
-                all.push(receive(&reader));
+                all.push(receive(&mut reader));
             }
-            all.extend(unsent.into_iter().map(|message| message.to_vec()));
+            let given_back = unsent.in_doubt().iter().chain(unsent.pieces());
+            all.extend(given_back.map(|message| message.to_vec()));
             assert_eq!(all, sent);
+            assert!(in_doubt(&unsent) <= 60_000, "more than one message");
         });
     });
 }
@@ -144,20 +198,21 @@ fn small_messages_are_not_joined() {
         let permit = writer.try_reserve(5).unwrap();
         permit.send("de").unwrap();
         writer.try_send_slice(b"").unwrap();
-        let (reader, socket) = sequenced();
+        let (mut reader, socket) = message_pipe();
         writer.attach(socket).unwrap();
         for message in ["", "a", "", "bc", "de", ""] {
-            assert_eq!(receive(&reader), message.as_bytes());
+            assert_eq!(receive(&mut reader), message.as_bytes());
         }
         let summary = writer.close_timeout(LONG).unwrap();
         assert_eq!((summary.accepted, summary.written), (5, 5));
     });
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_message_that_the_socket_cannot_take_whole_is_an_error_and_not_cut() {
     watched(|| {
-        let (reader, socket) = sequenced();
+        let (mut reader, socket) = message_pipe();
         let writer = PipeWriter::builder()
             .capacity(1 << 30)
             .build(socket)
@@ -167,24 +222,30 @@ fn a_message_that_the_socket_cannot_take_whole_is_an_error_and_not_cut() {
         let start = too_large.as_ptr();
         writer.try_send(too_large).unwrap();
         match futures_lite::future::block_on(writer.ended()).outcome {
-            Outcome::Failed(error) => {
+            pipewright::Outcome::Failed(error) => {
                 let expected = rustix::io::Errno::MSGSIZE.raw_os_error();
                 assert_eq!(error.raw_os_error(), Some(expected));
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(receive(&reader), b"fits");
+        assert_eq!(receive(&mut reader), b"fits");
         let unsent = writer.take_unsent().unwrap();
         assert_eq!(unsent.pieces().len(), 1);
         assert_eq!(unsent.pieces()[0].as_ptr(), start);
     });
 }
 
-#[cfg(not(pipewright_portable))]
+#[cfg(all(target_os = "linux", not(pipewright_portable)))]
+fn packet_pipe() -> (common::ends::Pipe, common::ends::Pipe) {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap()
+}
+
+#[cfg(all(target_os = "linux", not(pipewright_portable)))]
 #[test]
 fn a_packet_pipe_keeps_the_boundaries_of_its_packets() {
     watched(|| {
-        let (reader, pipe) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
+        let (reader, pipe) = packet_pipe();
         let builder = PipeWriter::builder().sole_owner(true);
         let writer = match builder.build(pipe) {
             Ok(writer) => writer,
@@ -202,11 +263,11 @@ fn a_packet_pipe_keeps_the_boundaries_of_its_packets() {
     });
 }
 
-#[cfg(not(pipewright_portable))] // Elsewhere such pipes carry bytes.
+#[cfg(all(target_os = "linux", not(pipewright_portable)))] // Elsewhere such pipes carry bytes.
 #[test]
 fn a_message_that_does_not_fit_into_one_packet_is_an_error_and_not_cut() {
     watched(|| {
-        let (reader, pipe) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
+        let (reader, pipe) = packet_pipe();
         let writer = PipeWriter::builder()
             .mode(Mode::Message)
             .build(pipe)
@@ -223,7 +284,7 @@ fn a_message_that_does_not_fit_into_one_packet_is_an_error_and_not_cut() {
 #[test]
 fn the_mode_and_the_handle_must_agree() {
     watched(|| {
-        let (_reader, socket) = sequenced();
+        let (_reader, socket) = message_pipe();
         let refused = PipeWriter::builder()
             .mode(Mode::Byte)
             .build(socket)
@@ -232,7 +293,7 @@ fn the_mode_and_the_handle_must_agree() {
         // As it is, it is good for messages.
         PipeWriter::new(refused.into_pipe()).unwrap();
 
-        let (_reader, pipe) = common::ends::pipe();
+        let (_reader, pipe) = pipe();
         let refused = PipeWriter::builder()
             .mode(Mode::Message)
             .build(pipe)
@@ -240,7 +301,7 @@ fn the_mode_and_the_handle_must_agree() {
         assert_eq!(refused.error().kind(), std::io::ErrorKind::InvalidInput);
         PipeWriter::new(refused.into_pipe()).unwrap();
 
-        let (_reader, socket) = datagrams();
+        let (_reader, socket) = KINDS[1]();
         let writer = PipeWriter::unattached();
         let refused = writer.attach(socket).unwrap_err();
         let late = PipeWriter::builder()

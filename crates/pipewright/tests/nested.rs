@@ -1,8 +1,7 @@
-//! C6, liveness, when user code on the writing side waits: what it waits for goes
-//! on, for this writer and for all others, however many wait and in whatever order
+//! C6, liveness, when user code on the writing side waits, or always has more to
+//! do: what it waits for goes on, for this writer and for all others, however many wait and in whatever order
 //! their waits end.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"
@@ -11,12 +10,12 @@
 mod common;
 
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use common::data::{read_exact, stream};
-use common::ends::full_pipe;
-use common::{LONG, alone, until};
+use common::data::{read_exact, read_stream, reading, stream};
+use common::ends::{full_pipe, pipe};
+use common::{LONG, alone, until, watched};
 use pipewright::{PipeWriter, Progress, WeakPipeWriter};
 
 /// A writer to a full pipe, whose callback knows it, and the pipe's reader with
@@ -84,6 +83,41 @@ fn a_callback_that_waits_keeps_no_other_writer_from_writing() {
 }
 
 #[test]
+fn a_callback_that_sends_whenever_something_was_written_starves_nobody() {
+    watched(|| {
+        let (reader, stalled, _) = full_pipe();
+        let slot = Arc::new(Mutex::new(None::<PipeWriter>));
+        let writer_slot = Arc::clone(&slot);
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        let busy = PipeWriter::builder()
+            .on_progress(move |_| {
+                if !is_over.load(Ordering::SeqCst) {
+                    if let Some(writer) = &*writer_slot.lock().unwrap() {
+                        let _ = writer.try_send("again");
+                    }
+                }
+            })
+            .build(stalled)
+            .unwrap();
+        *slot.lock().unwrap() = Some(busy.clone());
+        busy.try_send("first").unwrap();
+        let chatter = reading(reader);
+        until(|| busy.progress().written > 100);
+
+        let (mut other_reader, pipe) = pipe();
+        let other = PipeWriter::new(pipe).unwrap();
+        other.try_send(stream(0, 500_000)).unwrap();
+        other.finish();
+        assert_eq!(read_stream(&mut other_reader, 0), 500_000);
+        over.store(true, Ordering::SeqCst);
+        slot.lock().unwrap().take();
+        busy.close_timeout(LONG).unwrap();
+        chatter.join().unwrap();
+    });
+}
+
+#[test]
 fn callbacks_that_wait_inside_each_other_all_hear_of_their_end() {
     alone(|| {
         const WRITERS: usize = 20;
@@ -124,6 +158,7 @@ fn a_wait_ends_when_its_writer_is_done_whoever_else_waits() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_callback_that_waits_is_not_called_before_the_pipe_is_watched() {
     alone(|| {
@@ -185,11 +220,11 @@ fn the_callback_of_the_end_may_wait_for_a_thread_that_waits_for_the_last_byte() 
     });
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 #[test]
 fn a_thousand_callbacks_that_wait_do_not_exhaust_the_stack() {
     alone(|| {
-        common::process::raise_descriptor_limit(4_000);
+        common::process::raise_handle_limit(4_000);
         let (mut writers, waited) = waiting_callbacks(1_000);
         for (_, reader, filling) in &mut writers {
             read_exact(reader, *filling);

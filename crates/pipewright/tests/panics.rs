@@ -1,7 +1,6 @@
 //! C6, liveness, when user code panics: a callback, a waker or the destructor of a
 //! message's memory that panics costs no other writer and no other waiter anything.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -19,7 +19,7 @@ use std::thread;
 
 use common::data::{assert_stream, read_exact, reading, stream};
 use common::ends::{
-    Stallable, duplicate, fifo, fifo_on_a_thread, full_pipe, pipe, stallables, terminal,
+    Stallable, duplicate, fifo, full_pipe, on_a_thread, pipe, stallables, terminal,
 };
 use common::{LONG, alone, until, watched};
 use pipewright::{Mode, PipeWriter};
@@ -29,8 +29,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 fn the_flags_of_a_description_stay_as_they_are() {
     watched(|| {
         for nonblocking in [OFlags::empty(), OFlags::NONBLOCK] {
-            let folder = tempfile::tempdir().unwrap();
-            for Stallable { kind, reader, pipe } in stallables(folder.path()) {
+            for Stallable { kind, reader, pipe } in stallables() {
                 let flags = fcntl_getfl(&pipe).unwrap() | nonblocking;
                 fcntl_setfl(&pipe, flags).unwrap();
                 let shared = duplicate(&pipe);
@@ -57,9 +56,8 @@ fn the_flags_of_a_description_stay_as_they_are() {
 #[test]
 fn the_flags_of_a_description_on_a_thread_stay_as_they_are() {
     watched(|| {
-        let folder = tempfile::tempdir().unwrap();
         let mut shared = None;
-        let (_reader, writer) = fifo_on_a_thread(folder.path(), |pipe| {
+        let (_reader, writer) = on_a_thread(|pipe| {
             shared = Some(duplicate(&pipe));
             PipeWriter::new(pipe).unwrap()
         });

@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 
 use common::data::stream;
 use common::ends::{fifo, full_pipe, pipe, stallables, tcp, unix_stream};
-use common::process::{status, this_thread, thread_named};
+use common::process::{status, this_thread, threads_named};
 use common::{alone, until};
 use futures_lite::future::block_on;
 use pipewright::{Outcome, PipeWriter};
@@ -61,7 +61,7 @@ fn break_pipes() {
             Outcome::Failed(_)
         ));
     }
-    for stallable in stallables(folder.path()) {
+    for stallable in stallables() {
         // The reader goes while the writer waits for it.
         let writer = PipeWriter::new(stallable.pipe).unwrap();
         writer.try_send(stream(0, 4_000_000)).unwrap();
@@ -71,8 +71,7 @@ fn break_pipes() {
         assert!(matches!(outcome, Outcome::Failed(_)), "{}", stallable.kind);
     }
     // A FIFO that only a thread of its own can write.
-    let (reader, writer) =
-        common::ends::fifo_on_a_thread(folder.path(), |pipe| PipeWriter::new(pipe).unwrap());
+    let (reader, writer) = common::ends::on_a_thread(|pipe| PipeWriter::new(pipe).unwrap());
     writer.try_send(stream(0, 300_000)).unwrap();
     until(|| writer.progress().written > 0);
     drop(reader);
@@ -161,10 +160,11 @@ fn the_programs_signal_handlers_never_run_on_our_threads() {
             let mut mask = 0;
             until(|| {
                 // Set by the thread itself, first of all.
-                let Some(thread) = thread_named(name) else {
+                let threads = threads_named(name);
+                let Some(thread) = threads.first() else {
                     return false;
                 };
-                mask = u64::from_str_radix(&status(&thread, "SigBlk"), 16).unwrap();
+                mask = u64::from_str_radix(&status(thread, "SigBlk"), 16).unwrap();
                 mask != 0
             });
             for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGCHLD, libc::SIGPIPE] {

@@ -2,7 +2,6 @@
 //! callback, a waker, the destructor of a message's memory) and wherever it runs: it
 //! may use the writer, and so may everybody else meanwhile.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"

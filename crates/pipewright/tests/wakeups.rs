@@ -2,7 +2,6 @@
 //! byte and in every step of the race between the write that finds it full and the
 //! reader that makes room, always goes on; and who waits is always woken.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"
@@ -10,29 +9,17 @@
 
 mod common;
 
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use common::data::{assert_stream, read_exact, read_stream, stream};
-use common::ends::{full_pipe, pipe, terminal, unix_stream};
+use common::ends::{Pipe, full_pipe, pipe, pipe_of};
 use common::wakers::{Wakes, poll_once, poll_with};
 use common::{LONG, Random, rounds, until, watched};
 use futures_lite::future::block_on;
 use pipewright::PipeWriter;
-
-/// A pipe of this many bytes, where the system lets us choose.
-fn pipe_of(size: usize) -> (File, OwnedFd) {
-    let (reader, writer) = pipe();
-    #[cfg(target_os = "linux")]
-    rustix::pipe::fcntl_setpipe_size(&writer, size).unwrap();
-    #[cfg(not(target_os = "linux"))]
-    let _ = size;
-    (reader, writer)
-}
 
 /// Reads to the end in random pieces, sometimes waiting until nothing moves.
 fn read_randomly(reader: &mut impl Read, piece: usize, random: &mut Random) -> Vec<u8> {
@@ -53,13 +40,19 @@ fn read_randomly(reader: &mut impl Read, piece: usize, random: &mut Random) -> V
 
 /// One stream from a sender that is a task and one that is a thread, competing for
 /// little room, into a pipe that is nearly always full.
-fn compete(reader: impl Read + Send + 'static, pipe: OwnedFd, piece: usize, random: &mut Random) {
+fn compete(reader: impl Read + Send + 'static, pipe: Pipe, piece: usize, random: &mut Random) {
     let writer = PipeWriter::builder()
         .capacity(random.between(1, 8_000) as u64)
         .sole_owner(random.one_in(2))
         .build(pipe)
         .unwrap();
     let longest = random.between(1, 5_000);
+    // There a read costs much more than here (on Wine, at any rate).
+    let piece = if cfg!(windows) {
+        piece.max(longest / 8)
+    } else {
+        piece
+    };
     let senders: Vec<_> = (0..2_u8)
         .map(|sender| {
             let (writer, mut random) = (writer.clone(), random.fork());
@@ -107,45 +100,14 @@ fn a_task_and_a_thread_compete_for_a_pipe_that_is_nearly_always_full() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_task_and_a_thread_compete_for_a_socket_that_is_nearly_always_full() {
     watched(|| {
         rounds(8, |random| {
-            let (reader, pipe) = unix_stream();
+            let (reader, pipe) = common::ends::unix_stream();
             rustix::net::sockopt::set_socket_send_buffer_size(&pipe, 2_048).unwrap();
             compete(reader, pipe, 5_000, random);
-        });
-    });
-}
-
-#[test]
-fn a_task_and_a_thread_compete_for_a_terminal_that_is_nearly_always_full() {
-    watched(|| {
-        rounds(4, |random| {
-            let (master, slave) = terminal();
-            // The master stays open, or what the slave has not read is lost.
-            let end = slave.try_clone().unwrap();
-            let writer = PipeWriter::builder().capacity(5_000).build(slave).unwrap();
-            let longest = random.between(1, 3_000);
-            let lens: Vec<_> = (0..100).map(|_| random.between(1, longest)).collect();
-            let total: usize = lens.iter().sum();
-            let sending = thread::spawn(move || {
-                let mut sent = 0;
-                for len in lens {
-                    sent = writer.send_timeout(stream(sent, len), LONG).unwrap().get();
-                }
-                writer.close_timeout(LONG).unwrap().written
-            });
-            let mut reader = File::from(master);
-            let mut heard = 0;
-            while heard < total as u64 {
-                let mut piece = vec![0; random.between(1, 700)];
-                let n = reader.read(&mut piece).unwrap();
-                assert_stream(heard, &piece[..n]);
-                heard += n as u64;
-            }
-            assert_eq!(heard, sending.join().unwrap());
-            drop(end);
         });
     });
 }

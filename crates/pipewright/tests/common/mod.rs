@@ -2,7 +2,11 @@
 //! what concerns a whole process, ends of pipes of every kind, and data that tells
 //! where in the stream it belongs.
 
-#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses its part of it"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,10 +14,12 @@
     reason = "helpers of tests fail by panicking, like the tests"
 )]
 
+pub(crate) mod accounts;
 pub(crate) mod data;
 pub(crate) mod ends;
+pub(crate) mod news;
 pub(crate) mod outcomes;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub(crate) mod process;
 pub(crate) mod wakers;
 
@@ -57,11 +63,6 @@ pub(crate) fn alone(body: impl FnOnce()) {
     );
 }
 
-/// Whether this process was started by [`alone`].
-pub(crate) fn is_alone() -> bool {
-    std::env::var_os(ALONE).is_some()
-}
-
 /// The path of the test function that `body` was written in.
 fn test_name<T>(_: &T) -> &'static str {
     let name = std::any::type_name::<T>();
@@ -74,7 +75,7 @@ struct Watchdog(#[allow(dead_code, reason = "its drop ends the watch")] Sender<(
 impl Watchdog {
     fn over(test: &'static str) -> Self {
         let limit = std::env::var("PIPEWRIGHT_WATCHDOG_SECONDS")
-            .map_or(60, |seconds| seconds.parse().unwrap());
+            .map_or(120, |seconds| seconds.parse().unwrap());
         let (alive, watch) = mpsc::channel();
         thread::spawn(move || {
             if watch.recv_timeout(Duration::from_secs(limit)) == Err(RecvTimeoutError::Timeout) {

@@ -5,20 +5,37 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use pipewright::{Ended, Outcome, PipeError, PipeWriter, WaitError};
-use rustix::io::Errno;
 
 use super::data::stream;
 use super::ends::full_pipe;
 
+/// The error numbers of a write that has no reader any more: `EPIPE`.
+#[cfg(unix)]
+const BROKEN: [i32; 1] = [rustix::io::Errno::PIPE.raw_os_error()];
+
+/// The error numbers of a write that has no reader any more: `ERROR_BROKEN_PIPE`,
+/// `ERROR_NO_DATA`, `ERROR_PIPE_NOT_CONNECTED`.
+#[cfg(windows)]
+const BROKEN: [i32; 3] = [109, 232, 233];
+
+/// The writer failed because its reader is gone; gives the error.
 #[track_caller]
-pub(crate) fn assert_broken(outcome: &Outcome) {
+pub(crate) fn assert_broken(outcome: &Outcome) -> &PipeError {
     match outcome {
         Outcome::Failed(error) => {
-            assert_eq!(error.raw_os_error(), Some(Errno::PIPE.raw_os_error()));
-            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+            let code = error.raw_os_error().unwrap();
+            assert!(BROKEN.contains(&code), "{error}");
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{error}");
+            error
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// What the system says about an error of this number, for people.
+pub(crate) fn text_of(code: i32) -> String {
+    let text = io::Error::from_raw_os_error(code).to_string();
+    text.split(" (os error").next().unwrap().to_owned()
 }
 
 pub(crate) fn ended(waited: Result<(), WaitError>) -> Outcome {

@@ -1,68 +1,14 @@
-//! What a process can see of itself, on Linux.
+//! What a process can see of itself. The names that Linux and Windows both have:
+//! `threads` and `threads_named`, how many threads there are; `pool_for`, how many of
+//! them the system may have made for so many waits; `handles`, how many handles
+//! (descriptors) are open; `raise_handle_limit`; `cpu_time`, of the thread with a name.
 
-use std::fs;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
 
-/// How many threads there are.
-pub(crate) fn threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-/// How many descriptors are open.
-pub(crate) fn descriptors() -> usize {
-    // One of them lists the others.
-    fs::read_dir("/proc/self/fd").unwrap().count() - 1
-}
-
-/// The thread with this name, if there is one: its folder in /proc.
-pub(crate) fn thread_named(name: &str) -> Option<String> {
-    fs::read_dir("/proc/self/task").unwrap().find_map(|task| {
-        let task = task.unwrap().path().to_str().unwrap().to_owned();
-        let comm = fs::read_to_string(format!("{task}/comm")).ok()?;
-        (comm.trim_end() == name).then_some(task)
-    })
-}
-
-/// A line of the status of the thread in that folder.
-pub(crate) fn status(task: &str, key: &str) -> String {
-    let status = fs::read_to_string(format!("{task}/status")).unwrap();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
-        .unwrap()
-        .trim()
-        .to_owned()
-}
-
-/// The folder of the thread that asks.
-pub(crate) fn this_thread() -> String {
-    let link = fs::read_link("/proc/thread-self").unwrap();
-    format!("/proc/{}", link.to_str().unwrap())
-}
-
-/// How often a thread has gone to sleep by itself.
-pub(crate) fn naps(task: &str) -> u64 {
-    status(task, "voluntary_ctxt_switches").parse().unwrap()
-}
-
-/// Lets this process have so many descriptors, if it may; tells how many it has.
-pub(crate) fn raise_descriptor_limit(wanted: u64) -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let had = getrlimit(Resource::Nofile);
-    for maximum in [had.maximum.map(|maximum| maximum.max(wanted)), had.maximum] {
-        let limit = Rlimit {
-            current: Some(maximum.map_or(wanted, |maximum| maximum.min(wanted))),
-            maximum,
-        };
-        if setrlimit(Resource::Nofile, limit).is_ok() {
-            break;
-        }
-    }
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
-/// How long a thread has been running on a processor.
-pub(crate) fn cpu_time(task: &str) -> std::time::Duration {
-    let times = fs::read_to_string(format!("{task}/schedstat")).unwrap();
-    let running = times.split_ascii_whitespace().next().unwrap();
-    std::time::Duration::from_nanos(running.parse().unwrap())
-}
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;

@@ -3,11 +3,11 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 
 use std::fs::{File, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::process::{Command, Stdio};
 
 use pipewright::{AttachError, Mode, PipeWriter, WaitError};
@@ -15,8 +15,9 @@ use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
 
-use common_windows::data::{read_exact, reading, stream};
-use common_windows::{LONG, Named, anonymous, overlapped, watched};
+use common::data::{read_exact, reading, stream};
+use common::ends::{Named, anonymous, pipe};
+use common::{LONG, watched};
 
 #[track_caller]
 fn refused(pipe: impl Into<OwnedHandle>) -> AttachError {
@@ -26,7 +27,7 @@ fn refused(pipe: impl Into<OwnedHandle>) -> AttachError {
 #[test]
 fn a_handle_says_what_it_is() {
     watched(|| {
-        let named = overlapped();
+        let named = pipe();
         let plain = anonymous();
         let file = tempfile::tempfile().unwrap();
         let nul = OpenOptions::new().write(true).open("NUL").unwrap();
@@ -59,25 +60,6 @@ fn a_childs_standard_input_is_found_to_be_what_it_is() {
         let _ = writer.try_send("nobody reads this");
         let _ = writer.close_timeout(LONG);
         assert!(child.wait().unwrap().success());
-    });
-}
-
-#[test]
-fn a_closed_handle_is_refused_with_the_systems_error() {
-    watched(|| {
-        // A value that no handle has: others of this process are not hit by it.
-        // SAFETY: it is not closed by anybody, see below.
-        let closed =
-            unsafe { OwnedHandle::from_raw_handle(std::ptr::without_provenance_mut(0xfff_fff0)) };
-        let error = refused(closed);
-        assert_eq!(error.error().raw_os_error(), Some(6));
-        assert!(
-            error
-                .to_string()
-                .starts_with("handle 0xffffff0 cannot be written to"),
-            "{error}"
-        );
-        let _ = error.into_pipe().into_raw_handle();
     });
 }
 
@@ -127,7 +109,7 @@ fn a_pipe_that_keeps_messages_is_found_out() {
             let named = Named {
                 messages: true,
                 overlapped,
-                ..Named::default()
+                ..Named::DEFAULT
             };
             let (mut reader, pipe) = named.pair();
             let writer = PipeWriter::builder().mode(Mode::Byte).build(pipe);
@@ -144,8 +126,8 @@ fn a_pipe_that_keeps_messages_is_found_out() {
 #[test]
 fn the_waitable_object_works_in_a_wait_for_several() {
     watched(|| {
-        let (reader, pipe) = overlapped();
-        let (_idle_reader, idle_pipe) = overlapped();
+        let (_idle_reader, idle_pipe) = pipe();
+        let (reader, pipe) = pipe();
         let writer = PipeWriter::new(pipe).unwrap();
         let idle = PipeWriter::new(idle_pipe).unwrap();
         let (first, second) = (idle.waitable().unwrap(), writer.waitable().unwrap());
@@ -172,7 +154,7 @@ fn the_waitable_object_works_in_a_wait_for_several() {
 #[test]
 fn waiting_for_the_reader_is_refused_and_not_endless() {
     watched(|| {
-        for (_reader, pipe) in [overlapped(), anonymous()] {
+        for (_reader, pipe) in [pipe(), anonymous()] {
             let writer = PipeWriter::new(pipe).unwrap();
             writer.try_send("1234").unwrap();
             let waited = writer.wait_read(LONG);

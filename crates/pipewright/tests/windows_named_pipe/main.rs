@@ -12,35 +12,18 @@
 )]
 
 mod accept;
+#[path = "../common/mod.rs"]
+mod common;
 mod names;
 mod open;
 mod race;
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::windows::io::AsRawHandle;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
+use common::{LONG, watched};
 use pipewright::named_pipe::ServerOptions;
-
-/// A time that no test waits for to its end: the watchdog comes first.
-const LONG: Duration = Duration::from_secs(3600);
-
-/// Runs a test under a watchdog: if it hangs, the process ends with its name.
-fn watched<T>(body: impl FnOnce() -> T) -> T {
-    let test = thread::current().name().unwrap_or_default().to_owned();
-    let (_alive, watch) = mpsc::channel::<()>();
-    thread::spawn(move || {
-        if watch.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-            let _ = writeln!(std::io::stderr(), "\n{test} hangs");
-            std::process::abort();
-        }
-    });
-    body()
-}
 
 /// A name that nobody else has.
 fn name() -> String {

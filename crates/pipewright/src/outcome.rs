@@ -55,10 +55,14 @@ impl PipeError {
         }
     }
 
-    /// The kind of the error, as `std` sorts it.
+    /// The kind of the error. Every error that says that nobody reads any more is a
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe); the others are sorted as `std` does.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
+        // What a client gets when the server has disconnected it; unknown to `std`.
+        const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
         match self.failure {
+            Failure::Os(ERROR_PIPE_NOT_CONNECTED) if cfg!(windows) => io::ErrorKind::BrokenPipe,
             Failure::Os(code) => io::Error::from_raw_os_error(code).kind(),
             Failure::NoProgress | Failure::PartialMessage => io::ErrorKind::WriteZero,
         }

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use pipewright::{Outcome, PipeWriter};
 use windows_sys::Win32::System::IO::CancelIoEx;
+use windows_sys::Win32::System::Pipes::DisconnectNamedPipe;
 
 use common::accounts::{assert_accounts, in_doubt, until_stalled};
 use common::data::{assert_stream, read_exact, read_stream, stream, tracked};
-use common::ends::{Named, Pipe, duplicate};
+use common::ends::{Named, Pipe, client_end, duplicate};
 use common::outcomes::assert_broken;
 use common::{LONG, Random, until, watched};
 
@@ -225,6 +226,28 @@ fn a_reader_that_dies_fails_a_pending_write_and_the_next_one() {
                 summary.accepted,
                 summary.written + summary.in_doubt + unsent.len()
             );
+        }
+    });
+}
+
+/// It has an error number of its own (`ERROR_PIPE_NOT_CONNECTED`).
+#[test]
+fn a_server_that_disconnects_its_client_leaves_it_a_broken_pipe() {
+    watched(|| {
+        for pending in [true, false] {
+            let (server, pipe) = client_end();
+            let writer = PipeWriter::new(pipe).unwrap();
+            if pending {
+                writer.try_send(stream(0, 200_000)).unwrap();
+                until_stalled(&writer);
+            }
+            // SAFETY: the handle is open.
+            let done = unsafe { DisconnectNamedPipe(server.as_raw_handle()) };
+            assert_ne!(done, 0);
+            let _ = writer.try_send("unheard");
+            let summary = writer.wait_ended(LONG).unwrap();
+            assert_broken(&summary.outcome);
+            assert_eq!(summary.in_doubt > 0, pending);
         }
     });
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use pipewright_core::Failure;
 
+use crate::sys;
+
 /// How a writer ended. There is exactly one per writer, and it never changes.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -59,11 +61,8 @@ impl PipeError {
     /// [`BrokenPipe`](io::ErrorKind::BrokenPipe); the others are sorted as `std` does.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
-        // What a client gets when the server has disconnected it; unknown to `std`.
-        const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
         match self.failure {
-            Failure::Os(ERROR_PIPE_NOT_CONNECTED) if cfg!(windows) => io::ErrorKind::BrokenPipe,
-            Failure::Os(code) => io::Error::from_raw_os_error(code).kind(),
+            Failure::Os(code) => sys::error_kind(code),
             Failure::NoProgress | Failure::PartialMessage => io::ErrorKind::WriteZero,
         }
     }

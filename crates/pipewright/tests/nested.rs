@@ -1,6 +1,6 @@
-//! C6, liveness, when user code on the writing side waits, or always has more to
-//! do: what it waits for goes on, for this writer and for all others, however many wait and in whatever order
-//! their waits end.
+//! C6, liveness, when user code on the writing side waits, or always has more to do:
+//! what it waits for goes on, for this writer and for all others, however many wait
+//! and in whatever order their waits end.
 
 #![allow(
     clippy::unwrap_used,

@@ -26,7 +26,8 @@
 //!   what kind of handle it is and picks the driver that fits; `describe`, which
 //!   only looks;
 //! * `Signal`, the waitable object for foreign event loops;
-//! * `Timer`, which wakes a waker at a time.
+//! * `Timer`, which wakes a waker at a time;
+//! * `error_kind`, which sorts the system's error numbers.
 //!
 //! Threads of ours are each on a [duty](duty), which another takes over when user
 //! code makes one wait.
@@ -45,14 +46,14 @@ mod unix;
 #[cfg(unix)]
 pub use unix::fifo;
 #[cfg(unix)]
-pub(crate) use unix::{Pipe, Signal, Timer, describe, open};
+pub(crate) use unix::{Pipe, Signal, Timer, describe, error_kind, open};
 
 #[cfg(windows)]
 pub(crate) mod windows;
 #[cfg(windows)]
 pub use windows::named_pipe;
 #[cfg(windows)]
-pub(crate) use windows::{Pipe, Signal, Timer, describe, open};
+pub(crate) use windows::{Pipe, Signal, Timer, describe, error_kind, open};
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("pipewright has drivers for Unix and for Windows");

@@ -48,6 +48,11 @@ pub(crate) use signal::Signal;
 /// What a writer is made from.
 pub(crate) type Pipe = OwnedFd;
 
+/// The kind of an error, by its number.
+pub(crate) fn error_kind(code: i32) -> std::io::ErrorKind {
+    std::io::Error::from_raw_os_error(code).kind()
+}
+
 /// What can be seen of the handle, fit or not.
 pub(crate) fn describe(pipe: &Pipe) -> Description {
     match kind::Kind::of(pipe) {

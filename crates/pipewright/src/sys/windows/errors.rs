@@ -5,6 +5,8 @@
 //! "GetOverlappedResult function", "System Error Codes". A code that is not in the
 //! table is a reported error like any other, never a panic.
 
+use std::io;
+
 use pipewright_core::{Failure, Operation, Rest};
 use windows_sys::Win32::Foundation as os;
 
@@ -95,6 +97,15 @@ pub(super) fn blocked(operation: Operation, written: usize, code: u32) -> Submit
 /// The operation was cancelled before the system heard of it.
 pub(super) fn cancelled_before(operation: Operation) -> Submitted {
     refused(operation, os::ERROR_OPERATION_ABORTED)
+}
+
+/// The kind of the error. A client that the server has disconnected gets a code that
+/// `std` does not know.
+pub(crate) fn error_kind(code: i32) -> io::ErrorKind {
+    match class(u32::from_ne_bytes(code.to_ne_bytes())) {
+        Class::Gone | Class::Broken => io::ErrorKind::BrokenPipe,
+        _ => io::Error::from_raw_os_error(code).kind(),
+    }
 }
 
 /// The code as the core keeps it: the same 32 bits, as `std::io::Error` has them.

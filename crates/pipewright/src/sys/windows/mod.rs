@@ -25,6 +25,7 @@ use pipewright_core::Mode;
 
 use crate::sys::{Description, Driver, Handling, Opened, Refused};
 
+pub(crate) use errors::error_kind;
 pub(crate) use signal::Signal;
 pub(crate) use worker::Timer;
 

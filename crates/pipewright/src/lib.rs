@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+extern crate self as pipewright;
+
 mod builder;
 mod callback;
 mod effects;
@@ -12,6 +15,7 @@ mod panics;
 mod progress;
 mod shared;
 mod state;
+mod sync;
 #[cfg_attr(
     not(unix),
     allow(dead_code, reason = "systems without a driver refuse every handle")
@@ -35,7 +39,10 @@ pub use crate::outcome::{Outcome, PipeError};
 pub use crate::progress::{Progress, Summary, Unsent};
 pub use crate::writer::{PipeWriter, WeakPipeWriter};
 
-#[cfg(unix)]
+#[cfg(all(unix, not(any(loom, fuzzing))))]
 pub use crate::sys::fifo;
-#[cfg(windows)]
+#[cfg(all(windows, not(any(loom, fuzzing))))]
 pub use crate::sys::named_pipe;
+#[cfg(any(test, loom, fuzzing))]
+#[doc(hidden)]
+pub use crate::sys::scripted;

@@ -1,10 +1,11 @@
 //! Writers that were dropped and still have data to write.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{error, fmt};
 
+use crate::sync::{Mutex, MutexGuard, global};
 use crate::sys::Timer;
 use crate::wait::Wait;
 
@@ -15,10 +16,10 @@ struct Everybody {
 }
 
 fn everybody() -> MutexGuard<'static, Everybody> {
-    static EVERYBODY: Mutex<Everybody> = Mutex::new(Everybody {
+    global!(EVERYBODY: Mutex<Everybody> = Mutex::new(Everybody {
         writers: 0,
         waiting: Vec::new(),
-    });
+    }));
     EVERYBODY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

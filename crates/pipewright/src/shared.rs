@@ -15,10 +15,9 @@
 //! however many sends come meanwhile.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pipewright_core::{Config, Core, Operation, Position, Refused, Retry};
@@ -27,7 +26,9 @@ use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
 use crate::state::{AfterSend, State, Work};
-use crate::sys::{Driver, Handling, Submitted, Timer, Writer};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use crate::sys::{Driver, Handling, Submitted, Timer, Writer, now};
 
 /// The pause before the first retry for lack of resources; each further one is
 /// twice as long.
@@ -133,7 +134,7 @@ impl Writer for Shared {
 impl Shared {
     /// Does what a turn has to do, and leaves to the caller what follows from it.
     pub(crate) fn work(self: &Arc<Self>, burst: usize, effects: &mut Effects) {
-        let work = self.lock().next_work(Instant::now(), effects);
+        let work = self.lock().next_work(now(), effects);
         match work {
             Work::Nothing => {}
             Work::Submit(driver, operation) => self.submit(&*driver, operation, burst, effects),
@@ -211,7 +212,7 @@ impl Shared {
                 Arc::clone(&self.0).ready();
             }
         }
-        let when = Instant::now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
+        let when = now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
         let timer = Timer::start(when, Waker::from(Arc::new(Ready(Arc::clone(self)))))?;
         let replaced = self.lock().retry_by(timer);
         drop(replaced);
@@ -259,7 +260,7 @@ impl Shared {
         let limit = self.lock().linger_time();
         // A time beyond the clock's end, like a timer that cannot be had, is no limit:
         // data is not thrown away for it.
-        let timer = Instant::now().checked_add(limit).and_then(|when| {
+        let timer = now().checked_add(limit).and_then(|when| {
             let waker = Waker::from(Arc::new(Expire(Arc::downgrade(self))));
             Timer::start(when, waker).ok()
         });

@@ -13,7 +13,7 @@ use crate::linger::Lingering;
 use crate::outcome::{Outcome, PipeError};
 use crate::pace::Pace;
 use crate::progress::Progress;
-use crate::sys::{Driver, Opened, Pipe, Signal, Timer};
+use crate::sys::{Driver, Opened, Pipe, Signal, Timer, now};
 use crate::waiters::{Until, Waiters};
 
 pub(crate) struct State {
@@ -208,7 +208,7 @@ impl State {
     /// runs: one that sends whenever something was written would keep the thread
     /// that it runs on from all other writers.
     fn writes_inline(&mut self, driver: &dyn Driver) -> bool {
-        driver.inline() && !self.callback.is_running() && self.pace.note(Instant::now())
+        driver.inline() && !self.callback.is_running() && self.pace.note(now())
     }
 
     pub(crate) fn next_work(&mut self, now: Instant, effects: &mut Effects) -> Work {

@@ -6,9 +6,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use pipewright_core::{Position, Refused, Reservation, Ticket};
@@ -16,7 +14,9 @@ use pipewright_core::{Position, Refused, Reservation, Ticket};
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::state::State;
-use crate::sys::{Timer, step_aside};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, Thread};
+use crate::sys::{Timer, now, step_aside};
 use crate::waiters::{Until, WaiterId};
 
 /// A condition that comes true, or the end.
@@ -38,7 +38,7 @@ pub(crate) trait Wait: Unpin {
     where
         Self: Sized,
     {
-        block_on(Instant::now().checked_add(timeout), |cx| self.poll(cx))
+        block_on(now().checked_add(timeout), |cx| self.poll(cx))
     }
 
     /// Waits as a thread.
@@ -86,7 +86,7 @@ fn block_on<T>(
         if let Poll::Ready(output) = poll(&mut cx) {
             return Some(output);
         }
-        let mut left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut left = deadline.map(|deadline| deadline.saturating_duration_since(now()));
         if left.is_some_and(|left| left.is_zero()) {
             return None;
         }
@@ -360,7 +360,7 @@ impl Wait for Read {
             Ok(false) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        match Timer::start(Instant::now() + self.pause, cx.waker().clone()) {
+        match Timer::start(now() + self.pause, cx.waker().clone()) {
             Ok(timer) => self.timer = Some(timer),
             Err(error) => return Poll::Ready(Err(error)),
         }

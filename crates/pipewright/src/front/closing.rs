@@ -2,12 +2,12 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::CloseError;
 use crate::outcome::Outcome;
 use crate::progress::Summary;
-use crate::sys::Timer;
+use crate::sys::{Timer, now};
 use crate::wait::{End, Wait};
 use crate::writer::PipeWriter;
 
@@ -28,7 +28,7 @@ impl PipeWriter {
     pub async fn close(&self, limit: Duration) -> Result<Summary, CloseError> {
         self.finish();
         let mut end = End::new(&self.shared);
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = now().checked_add(limit);
         let mut timer = None;
         let ended = poll_fn(|cx| {
             if let Poll::Ready(outcome) = end.poll(cx) {
@@ -37,7 +37,7 @@ impl PipeWriter {
             let Some(deadline) = deadline else {
                 return Poll::Pending;
             };
-            if Instant::now() >= deadline {
+            if now() >= deadline {
                 return Poll::Ready(None);
             }
             match Timer::start(deadline, cx.waker().clone()) {

@@ -1,12 +1,13 @@
 //! Waiting for what was accepted to be written, and to be read.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pipewright_core::Position;
 
 use crate::error::{Ended, WaitError};
 use crate::outcome::Outcome;
+use crate::sys::now;
 use crate::wait::{Read, Wait, Written};
 use crate::writer::PipeWriter;
 
@@ -81,9 +82,9 @@ impl PipeWriter {
     /// pipe holds). What others wrote into the same pipe counts too. Elsewhere, and
     /// for sockets and terminals, it is unsupported.
     pub fn wait_read(&self, timeout: Duration) -> Result<(), WaitError> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = now().checked_add(timeout);
         self.flush_timeout(timeout)?;
-        let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
+        let left = deadline.map_or(timeout, |at| at.saturating_duration_since(now()));
         match Read::new(&self.shared).wait_timeout(left) {
             Some(read) => read_result(read),
             None => Err(WaitError::Timeout),

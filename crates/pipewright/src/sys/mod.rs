@@ -27,7 +27,11 @@
 //!   only looks;
 //! * `Signal`, the waitable object for foreign event loops;
 //! * `Timer`, which wakes a waker at a time;
+//! * `now`, the time that timers go by;
 //! * `error_kind`, which sorts the system's error numbers.
+//!
+//! Under `cfg(loom)` and `cfg(fuzzing)` there is no system but the
+//! [scripted](scripted) one.
 //!
 //! Threads of ours are each on a [duty](duty), which another takes over when user
 //! code makes one wait.
@@ -37,26 +41,39 @@ use std::sync::Arc;
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
 
+#[cfg(not(any(loom, fuzzing)))]
 mod duty;
-
+#[cfg(not(any(loom, fuzzing)))]
 pub(crate) use duty::step_aside;
 
-#[cfg(unix)]
+#[cfg(any(test, loom, fuzzing))]
+pub mod scripted;
+#[cfg(any(loom, fuzzing))]
+pub(crate) use scripted::system::{
+    Pipe, Signal, Timer, describe, error_kind, now, open, step_aside,
+};
+
+#[cfg(all(unix, not(any(loom, fuzzing))))]
 mod unix;
-#[cfg(unix)]
+#[cfg(all(unix, not(any(loom, fuzzing))))]
 pub use unix::fifo;
-#[cfg(unix)]
+#[cfg(all(unix, not(any(loom, fuzzing))))]
 pub(crate) use unix::{Pipe, Signal, Timer, describe, error_kind, open};
 
-#[cfg(windows)]
+#[cfg(all(windows, not(any(loom, fuzzing))))]
 pub(crate) mod windows;
-#[cfg(windows)]
+#[cfg(all(windows, not(any(loom, fuzzing))))]
 pub use windows::named_pipe;
-#[cfg(windows)]
+#[cfg(all(windows, not(any(loom, fuzzing))))]
 pub(crate) use windows::{Pipe, Signal, Timer, describe, error_kind, open};
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("pipewright has drivers for Unix and for Windows");
+
+#[cfg(not(any(loom, fuzzing)))]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
 
 /// Carries the operations of one writer. See the [module](self) for the contract.
 pub(crate) trait Driver: Send + Sync {

@@ -1,0 +1,178 @@
+//! The driver of a scripted kernel's pipe.
+
+use std::io;
+use std::sync::{Arc, PoisonError, Weak};
+
+use pipewright_core::{Limits, Mode, Operation};
+
+use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready};
+use crate::sync::Mutex;
+use crate::sys::{Description, Driver, Opened, Pipe, Submitted, Writer};
+
+pub(super) struct Scripted {
+    kernel: Kernel,
+    pipe: Mutex<Option<Pipe>>,
+    limits: Limits,
+    inline: bool,
+    me: Weak<Scripted>,
+}
+
+impl Kernel {
+    /// The kernel serves this handle.
+    pub(crate) fn open(&self, pipe: Pipe) -> Opened {
+        let state = self.lock();
+        let script = &state.script;
+        let (limits, inline) = (
+            Limits {
+                max_bytes: script.max_bytes,
+                max_chunks: script.max_chunks,
+            },
+            script.inline,
+        );
+        drop(state);
+        let driver = Arc::new_cyclic(|me| Scripted {
+            kernel: self.clone(),
+            pipe: Mutex::new(Some(pipe)),
+            limits,
+            inline,
+            me: Weak::clone(me),
+        });
+        Opened {
+            driver,
+            description: self.description(),
+        }
+    }
+
+    pub(crate) fn description(&self) -> Description {
+        Description {
+            mode: self.lock().script.mode,
+            label: "scripted pipe".into(),
+        }
+    }
+
+    fn expect(&self, deed: Deed) {
+        self.lock().deeds.push_back(deed);
+        self.0.news.notify_all();
+    }
+}
+
+impl Driver for Scripted {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn inline(&self) -> bool {
+        self.inline
+    }
+
+    fn schedule(&self, writer: Arc<dyn Writer>) {
+        if !self.kernel.lock().account.detached {
+            self.kernel.expect(Deed::Turn(writer));
+        }
+    }
+
+    fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted {
+        let Some(driver) = self.me.upgrade() else {
+            return Submitted::NotReady(operation);
+        };
+        let mut state = self.kernel.lock();
+        state.account.operations += 1;
+        if state.in_flight.is_some() {
+            state.breach("an operation was submitted while another was in flight");
+        }
+        if state.account.detached {
+            state.breach("an operation was submitted after the handle was given up");
+        }
+        if state.script.mode == Mode::Byte && operation.len() > self.limits.max_bytes.max(1)
+            || operation.chunks() > self.limits.max_chunks.max(1)
+        {
+            state.breach("an operation was larger than the driver takes");
+        }
+        let answer = state.script.answers.pop_front();
+        let answer = answer.unwrap_or(Answer::takes(usize::MAX));
+        match answer {
+            Answer::Now(end) => return state.end(operation, end),
+            _ if state.cancelled && answer.when_cancelled().is_some() => {
+                // Cancelled before the kernel had it.
+                return state.end(operation, End::Failed(Fault::refused(CANCELLED)));
+            }
+            _ => {}
+        }
+        state.in_flight = Some(Flight {
+            operation,
+            writer,
+            driver,
+            answer,
+        });
+        drop(state);
+        if answer.end().is_some() {
+            self.kernel.expect(Deed::Land);
+        }
+        Submitted::Pending
+    }
+
+    fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
+        let mut state = self.kernel.lock();
+        if state.account.detached {
+            return Ok(());
+        }
+        let ready = state.not_ready.take();
+        if ready.is_none() {
+            state.breach("the driver was armed although nothing was not ready");
+        }
+        drop(state);
+        match ready {
+            Some(Ready::Later) | None => self.kernel.expect(Deed::Ready(writer)),
+            Some(Ready::AtOnce) => writer.ready(),
+            Some(Ready::Fails(code)) => return Err(io::Error::from_raw_os_error(code)),
+        }
+        Ok(())
+    }
+
+    fn cancel(&self) {
+        let mut state = self.kernel.lock();
+        state.account.cancels += 1;
+        state.cancelled = true;
+        let answer = state.in_flight.as_ref().map(|flight| flight.answer);
+        let Some(cancelled) = answer.and_then(Answer::when_cancelled) else {
+            return;
+        };
+        let end = End::Failed(Fault::in_doubt(CANCELLED, cancelled.uncounted));
+        if cancelled.at_once {
+            let landed = state.land_as(end);
+            drop(state);
+            if let Some((landed, submitted)) = landed {
+                landed.writer.landed(self, submitted);
+            }
+            return;
+        }
+        if let Some(flight) = &mut state.in_flight {
+            flight.answer = Answer::Ends(end);
+        }
+        drop(state);
+        self.kernel.expect(Deed::Land);
+    }
+
+    fn detach(&self) -> Option<Pipe> {
+        let mut state = self.kernel.lock();
+        if state.account.detached {
+            state.breach("the handle was given up twice");
+        }
+        if state.in_flight.is_some() {
+            state.breach("the handle was given up while an operation was in flight");
+        }
+        state.account.detached = true;
+        let forgotten = std::mem::take(&mut state.deeds);
+        drop(state);
+        drop(forgotten);
+        self.kernel.0.news.notify_all();
+        self.pipe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn is_read(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,218 @@
+//! What is no plain failure: writes of nothing, arming that fails, lacks that pass,
+//! and cancels at every moment of an operation.
+
+use super::common::data::{assert_stream, stream, tracked};
+use super::common::{LONG, until, watched};
+use super::*;
+use crate::sys::scripted::CANCELLED;
+
+/// A writer with 25 bytes to write, 10 in an operation, to a kernel that answers so.
+fn writing(answers: impl IntoIterator<Item = Answer>) -> (Kernel, PipeWriter, Told) {
+    let mut script = Script::new(answers);
+    script.max_bytes = 10;
+    let kernel = Kernel::new(script);
+    let told = Told::default();
+    let writer = told.listen(PipeWriter::builder()).unattached().unwrap();
+    writer.try_send(stream(0, 25)).unwrap();
+    attach(&kernel, &writer);
+    (kernel, writer, told)
+}
+
+/// Checks the accounts of a writer that has ended.
+#[track_caller]
+fn audit(kernel: &Kernel, writer: &PipeWriter, told: &Told) -> Progress {
+    let unsent = writer.take_unsent().unwrap();
+    let progress = told.last();
+    let audited = kernel
+        .account()
+        .audit(&stream(0, 25), &progress, Some(&unsent));
+    assert_eq!(audited, Ok(()));
+    progress
+}
+
+#[test]
+fn a_write_of_nothing_ends_the_writer_instead_of_being_repeated() {
+    watched(|| {
+        for answer in [Answer::Now(End::Took(0)), Answer::Ends(End::Took(0))] {
+            let (kernel, writer, told) = writing([Answer::takes(4), answer]);
+            settle(&kernel);
+            let progress = audit(&kernel, &writer, &told);
+            assert_eq!(code(progress.outcome.as_ref().unwrap()), None);
+            assert_eq!((progress.written, progress.queued), (4, 21));
+            assert_eq!(kernel.account().operations, 2);
+        }
+    });
+}
+
+#[test]
+fn arming_that_fails_ends_the_writer_with_its_code() {
+    watched(|| {
+        let refused = End::NotReady(Ready::Fails(24));
+        for answer in [Answer::Now(refused), Answer::Ends(refused)] {
+            let (kernel, writer, told) = writing([Answer::takes(4), answer]);
+            settle(&kernel);
+            let progress = audit(&kernel, &writer, &told);
+            assert_eq!(code(progress.outcome.as_ref().unwrap()), Some(24));
+            assert_eq!((progress.written, progress.queued), (4, 21));
+        }
+    });
+}
+
+#[test]
+fn a_lack_of_resources_that_passes_costs_no_byte() {
+    watched(|| {
+        let lack = End::Exhausted(1450);
+        let answers = [
+            Answer::Now(lack),
+            Answer::Ends(lack),
+            Answer::takes(1),
+            Answer::Now(lack),
+        ];
+        let (kernel, writer, told) = writing(answers);
+        until(|| {
+            settle(&kernel);
+            writer.progress().written == 25
+        });
+        writer.finish();
+        settle(&kernel);
+        let progress = audit(&kernel, &writer, &told);
+        assert!(matches!(progress.outcome, Some(Outcome::Closed)));
+        assert_stream(0, &kernel.account().received);
+    });
+}
+
+#[test]
+fn a_pipe_that_takes_a_byte_at_a_time_gets_the_whole_stream() {
+    watched(|| {
+        let ends = [
+            Answer::takes(1),
+            Answer::Now(End::NotReady(Ready::Later)),
+            Answer::Ends(End::Took(1)),
+            Answer::Now(End::NotReady(Ready::AtOnce)),
+        ];
+        let (kernel, writer, told) = writing(ends.into_iter().cycle().take(100));
+        writer.finish();
+        settle(&kernel);
+        assert_eq!(audit(&kernel, &writer, &told).written, 25);
+    });
+}
+
+/// What a pending operation does when it is cancelled, how it would have ended, and
+/// how much may be written in the end.
+fn stop_at(steps: usize, answer: Answer) -> Progress {
+    let (kernel, writer, told) = writing([Answer::Ends(End::Took(10)), answer]);
+    for _ in 0..steps {
+        kernel.step(0);
+    }
+    writer.cancel();
+    // A second one changes nothing.
+    writer.cancel();
+    settle(&kernel);
+    let progress = audit(&kernel, &writer, &told);
+    assert!(matches!(progress.outcome, Some(Outcome::Stopped)));
+    assert!(kernel.account().cancels <= 1);
+    progress
+}
+
+/// The turn, the first landing, the turn of the second operation, its landing, and
+/// the turn of the third.
+const STEPS: usize = 6;
+
+#[test]
+fn a_cancel_that_finds_nothing_counts_what_was_written_as_written() {
+    watched(|| {
+        let slow = Answer::Ends(End::Took(10));
+        let written: Vec<_> = (0..STEPS)
+            .map(|steps| stop_at(steps, slow).written)
+            .collect();
+        assert_eq!(written, [0, 10, 10, 20, 20, 25]);
+    });
+}
+
+#[test]
+fn a_cancel_at_any_moment_leaves_at_most_the_operation_in_doubt() {
+    watched(|| {
+        for at_once in [false, true] {
+            for uncounted in [0, 3, usize::MAX] {
+                let stall = Answer::Stalls(Cancelled { uncounted, at_once });
+                for steps in 0..STEPS {
+                    let progress = stop_at(steps, stall);
+                    let in_doubt = if steps < 3 { 0 } else { 10 };
+                    assert_eq!(progress.in_doubt, in_doubt, "{steps} {stall:?}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn an_operation_that_fails_while_it_is_cancelled_does_not_change_the_outcome() {
+    watched(|| {
+        let fault = End::Failed(Fault::in_doubt(109, 1));
+        // Before it has landed.
+        for steps in 0..4 {
+            let progress = stop_at(steps, Answer::Ends(fault));
+            assert!(progress.written <= 10);
+        }
+    });
+}
+
+#[test]
+fn somebody_elses_cancel_is_a_failure_with_its_code() {
+    watched(|| {
+        let fault = Fault::in_doubt(CANCELLED, 3);
+        let (kernel, writer, told) = writing([Answer::Ends(End::Failed(fault))]);
+        settle(&kernel);
+        let progress = audit(&kernel, &writer, &told);
+        assert_eq!(code(progress.outcome.as_ref().unwrap()), Some(CANCELLED));
+        assert_eq!((progress.in_doubt, progress.queued), (10, 15));
+        assert_eq!(kernel.account().cancels, 0);
+    });
+}
+
+#[test]
+fn memory_of_a_pending_operation_is_kept_until_it_has_ended() {
+    watched(|| {
+        let stall = Answer::Stalls(Cancelled {
+            uncounted: 0,
+            at_once: false,
+        });
+        let kernel = Kernel::new(Script::new([stall]));
+        let writer = PipeWriter::builder()
+            .linger(std::time::Duration::ZERO)
+            .unattached()
+            .unwrap();
+        attach(&kernel, &writer);
+        let (message, fate) = tracked(stream(0, 10_000));
+        writer.try_send(message).unwrap();
+        drop(writer);
+        // The cancel has been asked for, and has not ended it yet.
+        assert_eq!(kernel.account().cancels, 1);
+        assert!(!fate.is_freed());
+        settle(&kernel);
+        assert!(fate.is_freed());
+    });
+}
+
+#[test]
+fn a_handle_is_given_back_only_when_its_operation_has_ended() {
+    watched(|| {
+        for at_once in [false, true] {
+            let stall = Answer::Stalls(Cancelled {
+                uncounted: 3,
+                at_once,
+            });
+            let (kernel, writer, told) = writing([stall]);
+            let (pipe, unsent) = std::thread::scope(|scope| {
+                scope.spawn(|| kernel.run());
+                writer.into_parts()
+            });
+            let audited = kernel
+                .account()
+                .audit(&stream(0, 25), &told.last(), Some(&unsent));
+            assert_eq!(audited, Ok(()));
+            let again = PipeWriter::new(pipe.unwrap()).unwrap();
+            again.close_timeout(LONG).unwrap();
+        }
+    });
+}

@@ -149,6 +149,12 @@ impl Told {
         self.0.lock().unwrap().push(progress);
     }
 
+    /// How much was written, as far as it was told.
+    fn written(&self) -> u64 {
+        let told = self.0.lock().unwrap();
+        told.last().map_or(0, |progress| progress.written)
+    }
+
     /// Checks that it was told in order, and of the end exactly once, at last.
     #[track_caller]
     fn assert_complete(&self, written: u64) {

@@ -1,5 +1,6 @@
 //! Callbacks and the waitable object: all news arrives, the last of them too.
 
+use loom::sync::Notify;
 use loom::thread;
 use pipewright::Builder;
 use pipewright::scripted::{Answer, End, Fault};
@@ -52,6 +53,36 @@ fn a_callback_hears_all_and_of_the_end_once_and_at_last() {
         };
         accepted.send(&writer, "de");
         sender.join().unwrap();
+        writer.close_timeout(LONG).unwrap();
+        system.join().unwrap();
+        settle(&kernel, &writer, &accepted);
+        told.assert_complete(5);
+    });
+}
+
+#[test]
+fn news_that_comes_during_a_callback_is_told_although_none_follows() {
+    explore(|| {
+        let kernel = kernel([SLOW, SLOW]);
+        let (accepted, told) = (Accepted::default(), Told::default());
+        let (calls, called) = (told.clone(), Arc::new(Notify::new()));
+        let calling = Arc::clone(&called);
+        let writer = PipeWriter::builder()
+            .on_progress(move |progress| {
+                calls.note(progress);
+                calling.notify();
+            })
+            .build(kernel.pipe())
+            .unwrap();
+        let system = serve(&kernel);
+        accepted.send(&writer, "abc");
+        accepted.send(&writer, "de");
+        while told.written() < 5 {
+            // The other thread may be in the callback.
+            if !kernel.step(0) {
+                called.wait();
+            }
+        }
         writer.close_timeout(LONG).unwrap();
         system.join().unwrap();
         settle(&kernel, &writer, &accepted);

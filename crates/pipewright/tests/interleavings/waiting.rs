@@ -187,6 +187,26 @@ fn a_sender_that_waits_while_the_writer_is_closed_gets_its_message_back_or_sends
 }
 
 #[test]
+fn a_sender_that_waits_learns_of_a_close_before_the_end() {
+    explore(|| {
+        let (kernel, writer, accepted) = full([STALLED]);
+        let system = serve(&kernel);
+        let sender = {
+            let writer = writer.clone();
+            thread::spawn(move || writer.send_timeout("de", LONG).unwrap_err())
+        };
+        writer.finish();
+        let refused = sender.join().unwrap();
+        assert_eq!(refused.into_inner(), "de");
+        assert!(writer.progress().outcome.is_none());
+        writer.cancel();
+        writer.wait_ended(LONG).unwrap();
+        system.join().unwrap();
+        settle(&kernel, &writer, &accepted);
+    });
+}
+
+#[test]
 fn an_async_writer_that_found_no_room_is_woken_when_there_is_some() {
     use futures_io::AsyncWrite;
 

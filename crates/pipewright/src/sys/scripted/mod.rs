@@ -15,6 +15,8 @@
 //! assert_eq!(kernel.account().received, b"hel");
 //! ```
 //!
+//! Whoever has but one thread waits for nothing that a deed is yet to bring.
+//!
 //! With `cfg(loom)` or `cfg(fuzzing)` it is the only system, and [`clock`] its time.
 //! In unit tests it serves a handle of the real system.
 

@@ -1,0 +1,174 @@
+//! Made, used and let go of, thousands of times in a row: no descriptor, no thread and
+//! no memory is left of any of it. Each kind has a process of its own.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use pipewright::PipeWriter;
+
+use crate::common::data::stream;
+use crate::common::ends::{open_fifo, pipe, terminal, unix_stream};
+use crate::common::process::{descriptors, threads};
+use crate::common::wakers::poll_once;
+use crate::common::{LONG, Random, alone, rounds, until};
+use crate::times;
+
+/// How many writers of each kind are made.
+const CYCLES: u64 = 4_000;
+
+/// What a process may grow by when nothing is left behind, however many cycles it makes:
+/// the allocator keeps some of what it got (up to 2 MB were seen).
+const SLACK: usize = 4 << 20;
+
+/// Makes a writer, uses some of everything, and lets go of it.
+fn cycle(reader: impl Read, pipe: OwnedFd, random: &mut Random) {
+    let linger = Duration::from_millis(random.below(2) as u64);
+    let builder = PipeWriter::builder()
+        .capacity([100, 10_000, 1_000_000][random.below(3)])
+        .sole_owner(random.one_in(2))
+        .linger(linger);
+    let builder = if random.one_in(3) {
+        let held = stream(0, 100);
+        builder.on_progress(move |_| drop(held.clone()))
+    } else {
+        builder
+    };
+    let writer = builder.build(pipe).unwrap();
+    let (other, weak) = (writer.clone(), writer.downgrade());
+    let short = Duration::from_micros(1);
+    let lens = [random.below(20), random.below(5_000), random.below(200_000)];
+    for len in lens {
+        let _ = writer.try_send(stream(0, len));
+        let _ = writer.try_send_slice(&stream(0, len / 2));
+    }
+    if random.one_in(3) {
+        drop(writer.waitable().unwrap());
+    }
+    if random.one_in(3) {
+        let _ = writer.send_timeout(stream(0, 1_000), short);
+        let _ = writer.flush_timeout(short);
+        let _ = writer.wait_read(short);
+        let _ = writer.try_reserve(10).map(|permit| permit.send("x"));
+    }
+    if random.one_in(3) {
+        // Waits that are given up.
+        let mut send = Box::pin(other.send(stream(0, 10)));
+        let mut flush = Box::pin(other.flush());
+        let mut ended = Box::pin(other.ended());
+        let _ = poll_once(&mut send);
+        let _ = poll_once(&mut flush);
+        let _ = poll_once(&mut ended);
+    }
+    drop((other, weak.upgrade()));
+    // It is stalled at its end, or broken, or neither.
+    let reader = if random.one_in(3) { None } else { Some(reader) };
+    match random.below(6) {
+        0 => drop(writer.stop()),
+        1 => drop(writer.clone().into_parts()),
+        2 => drop(writer.close_timeout(short)),
+        3 => drop(block_on(writer.close(short))),
+        4 => writer.cancel(),
+        _ => {}
+    }
+    drop(writer);
+    assert!(weak.upgrade().is_none());
+    drop(reader);
+}
+
+/// How much memory the process has that is its own, in bytes.
+fn memory() -> usize {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kilobytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    kilobytes.parse::<usize>().unwrap() * 1024
+}
+
+/// Cycles, and looks at what is there before and after.
+fn nothing_is_left_of(mut one: impl FnMut(&mut Random)) {
+    // The thread that is always there, and room for the most that is alive at once.
+    let threads_without = threads();
+    drop(
+        PipeWriter::builder()
+            .sole_owner(true)
+            .build(pipe().1)
+            .unwrap(),
+    );
+    rounds(times(CYCLES / 4), &mut one);
+    pipewright::wait_lingering(LONG).unwrap();
+    until(|| threads() == threads_without + 1);
+    let (had_descriptors, had_memory) = (descriptors(), memory());
+    rounds(times(CYCLES), one);
+    pipewright::wait_lingering(LONG).unwrap();
+    // Threads, and with them the last references, go a little later than the end is told.
+    until(|| threads() == threads_without + 1);
+    until(|| descriptors() == had_descriptors);
+    let grown = memory().saturating_sub(had_memory);
+    assert!(
+        grown < SLACK,
+        "{grown} bytes more after {} cycles",
+        times(CYCLES)
+    );
+}
+
+#[test]
+fn nothing_is_left_of_writers_to_pipes() {
+    alone(|| {
+        nothing_is_left_of(|random| {
+            let (reader, pipe) = pipe();
+            cycle(reader, pipe, random);
+        });
+    });
+}
+
+#[test]
+fn nothing_is_left_of_writers_to_fifos() {
+    alone(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut n = 0;
+        nothing_is_left_of(|random| {
+            // One that lingers has the last one's pipe still open.
+            n = (n + 1) % 50;
+            let path = folder.path().join(n.to_string());
+            if !path.exists() {
+                pipewright::fifo::create(&path).unwrap();
+            }
+            let (reader, pipe) = open_fifo(&path);
+            cycle(reader, pipe, random);
+        });
+    });
+}
+
+#[test]
+fn nothing_is_left_of_writers_to_sockets() {
+    alone(|| {
+        nothing_is_left_of(|random| {
+            let (reader, pipe) = unix_stream();
+            cycle(reader, pipe, random);
+        });
+    });
+}
+
+#[test]
+fn nothing_is_left_of_writers_to_terminals() {
+    alone(|| {
+        nothing_is_left_of(|random| {
+            let (master, slave) = terminal();
+            cycle(File::from(master), slave, random);
+        });
+    });
+}
+
+#[test]
+fn nothing_is_left_of_writers_to_files() {
+    alone(|| {
+        nothing_is_left_of(|random| {
+            let file = tempfile::tempfile().unwrap();
+            cycle(std::io::empty(), file.into(), random);
+        });
+    });
+}

@@ -1,0 +1,145 @@
+//! Readers that stop or die at a random byte, and writers that are ended or dropped at
+//! a random moment: what was read is a prefix of what was sent, and what is left comes
+//! back to the byte.
+
+use std::io::Read;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use pipewright::{Builder, CloseError, Outcome, PipeWriter, Progress, Unsent};
+
+use crate::common::data::assert_stream;
+use crate::common::ends::{fifo_on_a_thread, stallables};
+use crate::common::{LONG, Random, rounds, watched};
+use crate::senders::Senders;
+use crate::times;
+
+/// Reads up to a random byte; stops there a while, or at once for good. Tells how much
+/// it has heard, and whether that was all.
+fn read_some(mut reader: impl Read, random: &mut Random) -> (u64, bool) {
+    let fate = [0, 1, 5_000, 300_000, usize::MAX][random.below(5)];
+    let dies_at = random.between(fate / 2, fate);
+    let mut buffer = [0; 20_000];
+    let mut heard = 0;
+    while heard < dies_at {
+        let some = random.between(1, buffer.len()).min(dies_at - heard);
+        let n = reader.read(&mut buffer[..some]).unwrap();
+        if n == 0 {
+            return (heard as u64, true);
+        }
+        assert_stream(heard as u64, &buffer[..n]);
+        heard += n;
+        if random.one_in(50) {
+            thread::sleep(Duration::from_micros(random.below(1_000) as u64));
+        }
+    }
+    thread::sleep(Duration::from_micros(random.below(1_000) as u64));
+    (heard as u64, false)
+}
+
+/// How a writer is ended while others send: `Some` with what it gave back. Or it is
+/// not, and the drop of the last handle is its end, or that of the reader.
+fn end(writer: PipeWriter, random: &mut Random) -> Option<Unsent> {
+    let latest = [500, 20_000][random.below(2)];
+    thread::sleep(Duration::from_micros(random.below(latest) as u64));
+    let limit = Duration::from_micros(random.below(5_000) as u64);
+    match random.below(6) {
+        0 => Some(writer.stop()),
+        1 => Some(writer.into_parts().1),
+        2 => writer
+            .close_timeout(limit)
+            .err()
+            .map(CloseError::into_unsent),
+        3 => {
+            writer.cancel();
+            drop(writer.wait_ended(LONG).unwrap());
+            Some(writer.take_unsent().unwrap())
+        }
+        4 => {
+            writer.finish();
+            None
+        }
+        _ => None,
+    }
+}
+
+/// The last that the callback is told, which has the outcome.
+fn last(told: &Receiver<Progress>) -> Progress {
+    let mut before = told.recv().unwrap();
+    for progress in told {
+        assert!(progress.written >= before.written && progress.accepted >= before.accepted);
+        before = progress;
+    }
+    before
+}
+
+fn send_until_it_ends<R: Read + Send + 'static>(
+    random: &mut Random,
+    make: impl FnOnce(Builder) -> (R, PipeWriter),
+) {
+    let (tells, told) = mpsc::channel();
+    let builder = PipeWriter::builder()
+        .capacity([1, 3_000, 200_000][random.below(3)])
+        .linger(Duration::from_micros(random.below(3_000) as u64))
+        .on_progress(move |progress| tells.send(progress).unwrap());
+    let (reader, writer) = make(builder);
+    let mut choices = random.fork();
+    let reading = thread::spawn(move || read_some(reader, &mut choices));
+    let senders = Senders::of(0);
+    let unsent = thread::scope(|scope| {
+        for _ in 0..random.between(1, 3) {
+            senders.start(scope, &writer, random);
+        }
+        end(writer.clone(), random)
+    });
+    drop(writer);
+    let end = last(&told);
+    let (heard, is_all) = reading.join().unwrap();
+
+    assert_eq!(end.accepted, senders.end());
+    assert_eq!((end.in_flight, end.in_doubt), (0, 0));
+    assert_eq!(end.accepted, end.written + end.queued);
+    assert!(heard <= end.written);
+    assert!(!is_all || heard == end.written);
+    if let Some(unsent) = unsent {
+        assert_eq!(unsent.len(), end.queued);
+        assert_eq!(unsent.written(), end.written);
+        assert_stream(end.written, &unsent.into_bytes());
+    }
+    match end.outcome.unwrap() {
+        Outcome::Closed => assert_eq!(end.queued, 0),
+        Outcome::Stopped => {}
+        Outcome::Failed(error) => {
+            assert!(!is_all, "{error}");
+            assert!(error.raw_os_error().is_some());
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_dies_at_any_byte_leaves_exact_accounts_on_every_kind_of_pipe() {
+    for kind in 0..5 {
+        rounds(times(60), |random| {
+            watched(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let stallable = stallables(folder.path()).swap_remove(kind);
+                send_until_it_ends(random, |builder| {
+                    (stallable.reader, builder.build(stallable.pipe).unwrap())
+                });
+            });
+        });
+    }
+}
+
+#[test]
+fn a_reader_that_dies_at_any_byte_leaves_exact_accounts_to_a_thread() {
+    rounds(times(100), |random| {
+        watched(|| {
+            let folder = tempfile::tempdir().unwrap();
+            send_until_it_ends(random, |builder| {
+                fifo_on_a_thread(folder.path(), |pipe| builder.build(pipe).unwrap())
+            });
+        });
+    });
+}

@@ -1,0 +1,30 @@
+//! Torture: real pipes, everything at random and over and over. The bytes that the
+//! reader has are a prefix of what was sent, the books balance to the byte, nothing is
+//! left open, and nobody waits for anybody else.
+//!
+//! `PIPEWRIGHT_TORTURE=5` does five times as much of it, and so on.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[cfg(target_os = "linux")]
+mod cycles;
+mod dying;
+mod monkey;
+mod resumed;
+mod senders;
+#[cfg(target_os = "linux")]
+mod stalled;
+
+/// How often something is done: as often as this, or so many times as often.
+fn times(often: u64) -> u64 {
+    let factor = std::env::var("PIPEWRIGHT_TORTURE").map_or(1, |factor| factor.parse().unwrap());
+    often * factor
+}

@@ -13,6 +13,7 @@ mod outcome;
 mod pace;
 mod panics;
 mod progress;
+mod retry;
 mod shared;
 mod state;
 mod sync;

@@ -214,7 +214,7 @@ impl Shared {
         }
         let when = now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
         let timer = Timer::start(when, Waker::from(Arc::new(Ready(Arc::clone(self)))))?;
-        let replaced = self.lock().retry_by(timer);
+        let replaced = self.lock().retry_by(when, timer);
         drop(replaced);
         Ok(())
     }

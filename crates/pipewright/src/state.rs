@@ -13,6 +13,7 @@ use crate::linger::Lingering;
 use crate::outcome::{Outcome, PipeError};
 use crate::pace::Pace;
 use crate::progress::Progress;
+use crate::retry::Pause;
 use crate::sys::{Driver, Opened, Pipe, Signal, Timer, now};
 use crate::waiters::{Until, Waiters};
 
@@ -35,7 +36,7 @@ pub(crate) struct State {
     signalled: bool,
     linger: Duration,
     lingering: Option<Lingering>,
-    retry: Option<Timer>,
+    pause: Pause,
     /// The handle goes back to the user instead of being closed.
     keep_pipe: bool,
     kept_pipe: Option<Pipe>,
@@ -121,7 +122,7 @@ impl State {
             signalled: false,
             linger,
             lingering: None,
-            retry: None,
+            pause: Pause::default(),
             keep_pipe: false,
             kept_pipe: None,
         }
@@ -163,7 +164,7 @@ impl State {
                 Event::Ended => {
                     self.waiters.take_all(woken);
                     effects.lingering = self.lingering.take();
-                    effects.retry = self.retry.take();
+                    effects.retry = self.pause.end();
                 }
             }
         }
@@ -292,10 +293,9 @@ impl State {
         self.core.handle_closed();
     }
 
-    /// Remembers the timer of a retry; the one before is to be dropped after
-    /// unlocking.
-    pub(crate) fn retry_by(&mut self, timer: Timer) -> Option<Timer> {
-        self.retry.replace(timer)
+    /// Waits for a retry; the timer that is given back is to be dropped after unlocking.
+    pub(crate) fn retry_by(&mut self, when: Instant, timer: Timer) -> Option<Timer> {
+        self.pause.keep(when, timer)
     }
 
     pub(crate) fn attach(&mut self, opened: Opened) -> Result<(), (Opened, Unattachable)> {

@@ -1,5 +1,6 @@
 //! Writers that were dropped and still have data to write.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,13 +13,15 @@ use crate::wait::Wait;
 /// How many writers linger, and who waits for none to.
 struct Everybody {
     writers: usize,
-    waiting: Vec<Waker>,
+    waiting: BTreeMap<u64, Waker>,
+    next_id: u64,
 }
 
 fn everybody() -> MutexGuard<'static, Everybody> {
     global!(EVERYBODY: Mutex<Everybody> = Mutex::new(Everybody {
         writers: 0,
-        waiting: Vec::new(),
+        waiting: BTreeMap::new(),
+        next_id: 0,
     }));
     EVERYBODY.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -43,31 +46,39 @@ impl Drop for Lingering {
         if everybody.writers == 0 {
             let woken = std::mem::take(&mut everybody.waiting);
             drop(everybody);
-            woken.into_iter().for_each(Waker::wake);
+            woken.into_values().for_each(Waker::wake);
         }
     }
 }
 
-/// Until no writer lingers.
-struct NobodyLingers;
+/// Until no writer lingers. A wait that is given up leaves nothing behind.
+#[derive(Default)]
+struct NobodyLingers {
+    id: Option<u64>,
+}
 
 impl Wait for NobodyLingers {
     type Output = ();
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
         let mut everybody = everybody();
         if everybody.writers == 0 {
             return Poll::Ready(());
         }
-        if !everybody
-            .waiting
-            .iter()
-            .any(|known| known.will_wake(&waker))
-        {
-            everybody.waiting.push(waker);
-        }
+        let id = *self.id.get_or_insert_with(|| {
+            everybody.next_id += 1;
+            everybody.next_id
+        });
+        everybody.waiting.insert(id, cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Drop for NobodyLingers {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            everybody().waiting.remove(&id);
+        }
     }
 }
 
@@ -102,7 +113,7 @@ impl Wait for NobodyLingers {
 /// # }
 /// ```
 pub fn wait_lingering(timeout: Duration) -> Result<(), StillLingering> {
-    if NobodyLingers.wait_timeout(timeout).is_some() {
+    if NobodyLingers::default().wait_timeout(timeout).is_some() {
         return Ok(());
     }
     let writers = everybody().writers;

@@ -10,7 +10,7 @@ use futures_lite::future::block_on;
 use pipewright::PipeWriter;
 
 use crate::common::data::{Fate, stream, tracked};
-use crate::common::ends::{open_fifo, pipe, terminal, unix_stream};
+use crate::common::ends::{full_pipe, open_fifo, pipe, terminal, unix_stream};
 use crate::common::process::{descriptors, threads};
 use crate::common::wakers::poll_once;
 use crate::common::{LONG, Random, alone, rounds, until};
@@ -176,5 +176,24 @@ fn nothing_is_left_of_writers_to_files() {
             let file = tempfile::tempfile().unwrap();
             cycle(std::io::empty(), file.into(), random);
         });
+    });
+}
+
+#[test]
+fn nothing_is_left_of_waits_for_lingering_writers_that_were_given_up() {
+    alone(|| {
+        let (_reader, stalled, _) = full_pipe();
+        let builder = PipeWriter::builder().sole_owner(true).linger(LONG);
+        let writer = builder.build(stalled).unwrap();
+        writer.try_send("last words").unwrap();
+        drop(writer);
+        let give_up = || pipewright::wait_lingering(Duration::ZERO).unwrap_err();
+        give_up();
+        let had_memory = memory();
+        for _ in 0..times(100_000) {
+            assert_eq!(give_up().writers, 1);
+        }
+        let grown = memory().saturating_sub(had_memory);
+        assert!(grown < SLACK, "{grown} bytes more");
     });
 }

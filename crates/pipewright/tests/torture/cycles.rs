@@ -11,7 +11,7 @@ use pipewright::PipeWriter;
 
 use crate::common::data::{Fate, stream, tracked};
 use crate::common::ends::{full_pipe, open_fifo, pipe, terminal, unix_stream};
-use crate::common::process::{descriptors, threads};
+use crate::common::process::{handles, threads};
 use crate::common::wakers::poll_once;
 use crate::common::{LONG, Random, alone, rounds, until};
 use crate::times;
@@ -106,13 +106,13 @@ fn nothing_is_left_of(mut one: impl FnMut(&mut Random)) {
     rounds(times(CYCLES / 4), &mut one);
     pipewright::wait_lingering(LONG).unwrap();
     until(|| threads() == threads_without + 1);
-    let (had_descriptors, had_memory) = (descriptors(), memory());
+    let (had_handles, had_memory) = (handles(), memory());
     rounds(times(CYCLES), one);
     pipewright::wait_lingering(LONG).unwrap();
     // Threads, and with them the last references, go a little later than the end is told.
     until(|| threads() == threads_without + 1);
     // That may have been so when the first were counted, too.
-    until(|| descriptors() <= had_descriptors);
+    until(|| handles() <= had_handles);
     let grown = memory().saturating_sub(had_memory);
     assert!(
         grown < SLACK,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use pipewright::{Builder, CloseError, Outcome, PipeWriter, Progress, Unsent};
 
 use crate::common::data::assert_stream;
-use crate::common::ends::{fifo_on_a_thread, stallables};
+use crate::common::ends::{on_a_thread, stallables};
 use crate::common::{LONG, Random, rounds, watched};
 use crate::senders::Senders;
 use crate::times;
@@ -122,8 +122,7 @@ fn a_reader_that_dies_at_any_byte_leaves_exact_accounts_on_every_kind_of_pipe() 
     for kind in 0..5 {
         rounds(times(60), |random| {
             watched(|| {
-                let folder = tempfile::tempdir().unwrap();
-                let stallable = stallables(folder.path()).swap_remove(kind);
+                let stallable = stallables().swap_remove(kind);
                 send_until_it_ends(random, |builder| {
                     (stallable.reader, builder.build(stallable.pipe).unwrap())
                 });
@@ -136,9 +135,8 @@ fn a_reader_that_dies_at_any_byte_leaves_exact_accounts_on_every_kind_of_pipe() 
 fn a_reader_that_dies_at_any_byte_leaves_exact_accounts_to_a_thread() {
     rounds(times(100), |random| {
         watched(|| {
-            let folder = tempfile::tempdir().unwrap();
             send_until_it_ends(random, |builder| {
-                fifo_on_a_thread(folder.path(), |pipe| builder.build(pipe).unwrap())
+                on_a_thread(|pipe| builder.build(pipe).unwrap())
             });
         });
     });

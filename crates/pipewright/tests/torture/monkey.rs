@@ -14,7 +14,7 @@ use futures_lite::future::block_on;
 use pipewright::{Builder, Permit, PipeWriter, Progress, Unsent, WeakPipeWriter};
 
 use crate::common::data::{stream, when_freed};
-use crate::common::ends::{fifo_on_a_thread, pipe, unix_stream};
+use crate::common::ends::{on_a_thread, pipe, unix_stream};
 use crate::common::wakers::{poll_once, poll_with, when_woken};
 use crate::common::{Random, rounds, until, watched};
 use crate::times;
@@ -425,10 +425,9 @@ fn monkeys_on_pipes_and_sockets_find_the_books_balanced() {
 fn monkeys_on_threads_find_the_books_balanced() {
     rounds(times(100), |random| {
         watched(|| {
-            let folder = tempfile::tempdir().unwrap();
             monkeys_play(random, |zoo, _, random| {
                 Cage::new(zoo, random, |builder| {
-                    fifo_on_a_thread(folder.path(), |pipe| builder.build(pipe).unwrap())
+                    on_a_thread(|pipe| builder.build(pipe).unwrap())
                 })
             });
         });

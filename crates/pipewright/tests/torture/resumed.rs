@@ -13,7 +13,7 @@ use futures_lite::future::block_on;
 use pipewright::{PipeWriter, Unsent};
 
 use crate::common::data::{assert_stream, read_stream};
-use crate::common::ends::{duplicate, fifo_on_a_thread, stallables};
+use crate::common::ends::{duplicate, on_a_thread, stallables};
 use crate::common::{LONG, Random, rounds, until, watched};
 use crate::senders::Senders;
 use crate::times;
@@ -144,8 +144,7 @@ fn what_a_stopped_writer_gives_back_completes_the_stream_on_every_kind_of_pipe()
     for kind in 0..5 {
         rounds(times(12), |random| {
             watched(|| {
-                let folder = tempfile::tempdir().unwrap();
-                let stallable = stallables(folder.path()).swap_remove(kind);
+                let stallable = stallables().swap_remove(kind);
                 let reading = reading(stallable.reader, random);
                 let len = through_many_writers(&stallable.pipe, None, random);
                 reading.assert_has(len, stallable.pipe);
@@ -158,9 +157,8 @@ fn what_a_stopped_writer_gives_back_completes_the_stream_on_every_kind_of_pipe()
 fn what_a_stopped_thread_gives_back_completes_the_stream() {
     rounds(times(20), |random| {
         watched(|| {
-            let folder = tempfile::tempdir().unwrap();
             let mut another = None;
-            let (reader, writer) = fifo_on_a_thread(folder.path(), |pipe| {
+            let (reader, writer) = on_a_thread(|pipe| {
                 another = Some(duplicate(&pipe));
                 let capacity = random.between(1, 100_000) as u64;
                 PipeWriter::builder()

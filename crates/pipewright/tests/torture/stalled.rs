@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use pipewright::PipeWriter;
 
 use crate::common::data::{assert_stream, read_exact, stream};
-use crate::common::ends::{fifo_on_a_thread, full_pipe, pipe};
-use crate::common::process::{cpu_time, naps, raise_descriptor_limit, thread_named};
+use crate::common::ends::{full_pipe, on_a_thread, pipe};
+use crate::common::process::{cpu_time, naps, raise_handle_limit, threads_named};
 use crate::common::wakers::{Wakes, poll_with};
 use crate::common::{LONG, alone, until};
 use crate::times;
@@ -43,13 +43,12 @@ fn stalled() -> (PipeWriter, File) {
 fn a_thousand_stalled_writers_cost_no_time_of_the_processor() {
     const STALL: Duration = Duration::from_millis(300);
     alone(|| {
-        raise_descriptor_limit(4 * WRITERS as u64);
-        let folder = tempfile::tempdir().unwrap();
+        raise_handle_limit(4 * WRITERS as u64);
         let writers: Vec<_> = (0..WRITERS).map(|_| stalled()).collect();
         // Some have a thread of their own, which is stalled as well,
         let on_threads: Vec<_> = (0..20)
             .map(|_| {
-                let (reader, writer) = fifo_on_a_thread(folder.path(), |pipe| {
+                let (reader, writer) = on_a_thread(|pipe| {
                     PipeWriter::builder().capacity(1 << 20).build(pipe).unwrap()
                 });
                 writer.try_send(stream(0, 1 << 20)).unwrap();
@@ -87,7 +86,7 @@ fn a_thousand_stalled_writers_cost_no_time_of_the_processor() {
             })
             .collect();
 
-        let reactor = thread_named("pipewright").unwrap();
+        let reactor = threads_named("pipewright").remove(0);
         for _ in 0..times(1) {
             // From when everybody has come to rest, which is when nothing has run for
             // ten looks.
@@ -129,7 +128,7 @@ fn a_thousand_stalled_writers_cost_no_time_of_the_processor() {
 /// of theirs through, and the stalled ones move by not one byte.
 fn the_others_get_everything_through(stalled_ones: usize) {
     const LEN: usize = 40_000;
-    raise_descriptor_limit(4 * WRITERS as u64);
+    raise_handle_limit(4 * WRITERS as u64);
     let stalled: Vec<_> = (0..stalled_ones).map(|_| stalled()).collect();
     let (done, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
     let mut others: Vec<_> = (stalled_ones..WRITERS)

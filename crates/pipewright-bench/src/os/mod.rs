@@ -1,0 +1,47 @@
+//! What differs between systems: how pipes come to be and reach the reader, clocks,
+//! cores, and what a process uses.
+//!
+//! Each system provides:
+//!
+//! * `Pipe`, a writing end as contenders take it; `Blocking`, the same as an
+//!   `io::Write` that waits;
+//! * `spawn`, which starts a reader with the other ends, and `inputs`, which takes
+//!   them there;
+//! * `now`, a clock that all processes share, in nanoseconds;
+//! * `cpu_time`, `memory`, `threads_of_parent`, each `None` where the system (or the
+//!   standard library there) cannot say; `cores` and `pin`.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(windows)]
+mod overlapped;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+/// What a process holds in memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+}
+
+/// What the machine is doing besides, for the heading of a table.
+#[must_use]
+pub(crate) fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut text = format!(
+        "{} {}, {cores} cores",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
+    if let Some(minute) = load.split_whitespace().next() {
+        text += &format!(", load of the last minute {minute}");
+    }
+    text
+}

@@ -1,0 +1,180 @@
+//! Every scenario, in a quick run: it ends, every contender delivers what was sent
+//! (otherwise the run fails), and the table has a row for each. No time is asserted.
+
+use std::env;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// A run that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+#[cfg(unix)]
+const CONTENDERS: &[&str] = &[
+    "raw",
+    "pipewright",
+    "tokio",
+    "async-io",
+    "mio",
+    "channel",
+    "joining",
+    "BufWriter",
+];
+#[cfg(windows)]
+const CONTENDERS: &[&str] = &[
+    "raw",
+    "pipewright",
+    "tokio",
+    "channel",
+    "joining",
+    "BufWriter",
+];
+
+/// The benchmark. It lies beside the tests; where that is has another name under Wine
+/// than it had for the compiler.
+fn program() -> PathBuf {
+    let this = env::current_exe().unwrap();
+    let folder = this.parent().and_then(Path::parent).unwrap();
+    folder
+        .join("pipewright-bench")
+        .with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// What a run prints, and the folder that it drew into.
+fn run(scenario: &str, expect_pictures: bool) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("figures.json");
+    let mut command = Command::new(program());
+    command
+        .args([scenario, "--quick", "--svg"])
+        .arg(folder.path());
+    command.arg("--json").arg(&json);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = child.stdout.take().unwrap();
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut printed = String::new();
+        let read = said.read_to_string(&mut printed);
+        tell.send(read.map(|_| printed))
+    });
+    let printed = told.recv_timeout(LIMIT);
+    if printed.is_err() {
+        child.kill().unwrap();
+    }
+    let printed = printed.expect("the run ends").unwrap();
+    assert!(child.wait().unwrap().success(), "{printed}");
+
+    let figures: serde_json::Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!(figures["scenario"], scenario);
+    assert!(!figures["figures"].as_array().unwrap().is_empty());
+    assert_eq!(has_picture(folder.path()), expect_pictures);
+    printed
+}
+
+fn has_picture(folder: &Path) -> bool {
+    let mut files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    files.any(|file| {
+        let is_svg = file.extension().is_some_and(|ending| ending == "svg");
+        is_svg && fs::read_to_string(file).unwrap().contains("</svg>")
+    })
+}
+
+fn has_row(printed: &str, name: &str) -> bool {
+    let cell = |line: &str| line.split('|').nth(1).map(|cell| cell.trim() == name);
+    printed.lines().any(|line| cell(line) == Some(true))
+}
+
+fn assert_rows(printed: &str, names: &[&str]) {
+    for name in names {
+        assert!(has_row(printed, name), "{name} has no row:\n{printed}");
+    }
+}
+
+#[test]
+fn every_contender_delivers_small_messages() {
+    assert_rows(&run("small", false), CONTENDERS);
+}
+
+#[test]
+fn every_contender_delivers_messages_of_all_sizes() {
+    let printed = run("sizes", true);
+    assert_rows(&printed, &["16 B", "64 KiB", "1 MiB"]);
+}
+
+#[test]
+fn every_contender_delivers_chunks() {
+    assert_rows(&run("bulk", false), CONTENDERS);
+}
+
+#[test]
+fn single_messages_arrive_without_a_next_one() {
+    let printed = run("latency", true);
+    let prompt: Vec<_> = CONTENDERS
+        .iter()
+        .filter(|name| **name != "BufWriter")
+        .copied()
+        .collect();
+    assert_rows(&printed, &prompt);
+    assert!(!has_row(&printed, "BufWriter"));
+}
+
+#[test]
+fn all_calls_to_a_stalled_reader_are_delivered_later() {
+    let callers = [
+        "raw",
+        "pipewright",
+        "tokio",
+        "channel",
+        "joining",
+        "BufWriter",
+    ];
+    assert_rows(&run("caller", false), &callers);
+}
+
+#[test]
+fn many_pipes_get_all_that_was_sent_to_each() {
+    assert_rows(
+        &run("many", true),
+        &["raw", "pipewright", "tokio", "channel"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_command_copies_to_four_sinks_and_treats_a_slow_one_as_asked() {
+    let policies = [
+        "loop by hand",
+        "tee",
+        "pipewright",
+        "pipewright, wait",
+        "pipewright, drop-newest",
+        "pipewright, detach",
+    ];
+    assert_rows(&run("fanout", true), &policies);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_command_copies_from_input_to_output() {
+    assert_rows(
+        &run("copy", false),
+        &["no tool", "pipewright", "cat", "tee"],
+    );
+}
+
+#[test]
+fn a_scenario_that_does_not_exist_is_refused_with_the_names_of_those_that_do() {
+    let refused = Command::new(program()).arg("none").output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("latency"));
+}

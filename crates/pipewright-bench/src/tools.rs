@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Options;
@@ -110,7 +110,7 @@ pub(crate) fn installed(name: &str) -> Option<PathBuf> {
 }
 
 /// The command of this project: as given, or built now like this program.
-pub(crate) fn pipewright(options: &Options) -> io::Result<PathBuf> {
+pub(crate) fn pipewright_command(options: &Options) -> io::Result<PathBuf> {
     if let Some(given) = &options.command {
         return Ok(given.clone());
     }
@@ -170,14 +170,7 @@ impl Sinks {
     pub(crate) fn new(count: usize) -> io::Result<Sinks> {
         let folder = tempfile::tempdir()?;
         for n in 0..count {
-            let mode = Mode::RUSR | Mode::WUSR;
-            mknodat(
-                CWD,
-                folder.path().join(n.to_string()),
-                FileType::Fifo,
-                mode,
-                0,
-            )?;
+            pipewright::fifo::create(folder.path().join(n.to_string()))?;
         }
         Ok(Sinks {
             folder,

@@ -1,6 +1,11 @@
 //! Every scenario, in a quick run: it ends, every contender delivers what was sent
 //! (otherwise the run fails), and the table has a row for each. No time is asserted.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
 use std::env;
 use std::fs;
 use std::io::Read;

@@ -17,7 +17,7 @@ const TOOLS: [(&str, &[&str]); 3] = [("cat", &[]), ("tee", &[]), ("pv", &["-q"])
 
 pub(super) fn run(options: &Options) -> io::Result<Findings> {
     let total: u64 = options.load(2 << 30, 16 << 20);
-    let command = tools::pipewright(options)?;
+    let command = tools::pipewright_command(options)?;
     let mut names = vec![NONE, "pipewright"];
     names.extend(
         TOOLS

@@ -36,7 +36,7 @@ const POLICIES: [(&str, &[&str]); 4] = [
 ];
 
 pub(super) fn run(options: &Options) -> io::Result<Findings> {
-    let command = tools::pipewright(options)?;
+    let command = tools::pipewright_command(options)?;
     let mut findings = Findings::default();
     all_fast(options, &command, &mut findings)?;
     one_slow(options, &command, &mut findings)?;

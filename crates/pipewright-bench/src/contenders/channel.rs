@@ -83,8 +83,9 @@ struct Calling {
 
 impl Call for Calling {
     fn call(&mut self, message: &Bytes) -> io::Result<()> {
+        // The caller keeps its message, as with all others.
         self.messages
-            .send(message.clone())
+            .send(Bytes::copy_from_slice(message))
             .map_err(io::Error::other)
     }
 

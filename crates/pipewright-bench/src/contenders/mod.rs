@@ -60,7 +60,7 @@ pub(crate) trait Stream {
 
 /// Takes single messages from a thread that has other things to do.
 pub(crate) trait Call {
-    /// Takes one. What this costs is measured.
+    /// Takes one, and leaves it to the caller. What this costs is measured.
     fn call(&mut self, message: &Bytes) -> io::Result<()>;
 
     /// Writes what is left, and closes the pipe.

@@ -94,8 +94,9 @@ fn call(pipe: Pipe) -> io::Result<Box<dyn Call>> {
 
 impl Call for Caller {
     fn call(&mut self, message: &Bytes) -> io::Result<()> {
+        // The caller keeps its message, as with all others.
         self.messages
-            .send(message.clone())
+            .send(Bytes::copy_from_slice(message))
             .map_err(io::Error::other)
     }
 

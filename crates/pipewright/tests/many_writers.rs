@@ -26,6 +26,10 @@ use pipewright::PipeWriter;
 /// How much each pipe takes: together they are many, and the system keeps it all.
 const SIZE: usize = 16_384;
 
+/// How much each writer has to write, and how much of it is read first.
+const EACH: usize = 30_000;
+const FIRST: usize = 10_000;
+
 /// As many as are asked for, or as many as the system allows.
 fn as_many_as(wanted: usize) -> usize {
     // Two for each pipe, and some for everything else.
@@ -55,7 +59,7 @@ fn stalled_writers(count: usize) -> Vec<(PipeWriter, File)> {
         .map(|n| {
             let (reader, pipe) = pipe_of(SIZE);
             let writer = writer(pipe);
-            writer.try_send(stream(n as u64, 100_000)).unwrap();
+            writer.try_send(stream(n as u64, EACH)).unwrap();
             (writer, reader)
         })
         .collect()
@@ -83,15 +87,18 @@ fn ten_thousand_writers_each_get_their_own_data_through_with_one_thread() {
         let shuffled = |n: usize| (n * 7_919) % count;
         for n in 0..count {
             let at = shuffled(n);
-            assert_stream(at as u64, &read_exact(&mut writers[at].1, 30_000));
+            assert_stream(at as u64, &read_exact(&mut writers[at].1, FIRST));
         }
         for n in 0..count {
             let at = shuffled(n);
-            assert_stream(at as u64 + 30_000, &read_exact(&mut writers[at].1, 70_000));
+            assert_stream(
+                (at + FIRST) as u64,
+                &read_exact(&mut writers[at].1, EACH - FIRST),
+            );
         }
         for (writer, _) in &writers {
             writer.flush_timeout(LONG).unwrap();
-            assert_eq!(writer.progress().written, 100_000);
+            assert_eq!(writer.progress().written, EACH as u64);
         }
         assert_one_thread(before, count);
     });
@@ -144,7 +151,7 @@ fn those_who_are_stalled_hold_up_nobody_else() {
         assert_eq!(heard.len() as u64, sent);
         assert_stream(0, &heard);
         for (writer, _) in &stalled {
-            assert!(writer.progress().written < 100_000);
+            assert!(writer.progress().written < EACH as u64);
         }
     });
 }

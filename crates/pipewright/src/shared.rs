@@ -16,7 +16,7 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError, Weak};
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use crate::linger::Lingering;
 use crate::state::{AfterSend, State, Work};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use crate::sys::{Driver, Handling, Submitted, Timer, Writer, now};
+use crate::sys::{Driver, Handling, Pipe, Submitted, Timer, Writer, now};
 
 /// The pause before the first retry for lack of resources; each further one is
 /// twice as long.
@@ -125,6 +125,12 @@ impl Writer for Shared {
         effects.run(&self);
     }
 
+    fn detached(self: Arc<Self>, pipe: Option<Pipe>) {
+        let mut effects = Effects::default();
+        self.let_go(pipe, &mut effects);
+        effects.run(&self);
+    }
+
     fn ready(self: Arc<Self>) {
         self.change(|state| state.core.handle_ready());
     }
@@ -138,12 +144,20 @@ impl Shared {
         match work {
             Work::Nothing => {}
             Work::Submit(driver, operation) => self.submit(&*driver, operation, burst, effects),
-            Work::Close { driver, keep } => {
-                // Closed here, before the end is told: then it is true.
-                let kept = driver.detach().filter(|_| keep);
-                self.collect(effects, |state| state.closed(kept));
+            Work::Close(driver) => {
+                if let Poll::Ready(pipe) = driver.detach(Arc::clone(self) as _) {
+                    self.let_go(pipe, effects);
+                }
             }
         }
+    }
+
+    /// Closes the handle, or keeps it for the user.
+    fn let_go(&self, pipe: Option<Pipe>, effects: &mut Effects) {
+        let keep = self.lock().keeps_pipe();
+        // Closed here, before the end is told: then it is true.
+        let kept = pipe.filter(|_| keep);
+        self.collect(effects, |state| state.closed(kept));
     }
 
     /// Hands this operation to the driver, and up to `burst` in all while they complete

@@ -46,7 +46,7 @@ pub(crate) struct State {
 pub(crate) enum Work {
     Nothing,
     Submit(Arc<dyn Driver>, Operation),
-    Close { driver: Arc<dyn Driver>, keep: bool },
+    Close(Arc<dyn Driver>),
 }
 
 /// What a send leaves to do for the thread that sent.
@@ -217,9 +217,8 @@ impl State {
         self.pace.note(now);
         effects.call_back |= std::mem::take(&mut self.call_back_owed);
         if self.core.poll_close() {
-            let keep = self.keep_pipe;
             if let Some(driver) = self.driver.take() {
-                return Work::Close { driver, keep };
+                return Work::Close(driver);
             }
         }
         let Some(driver) = self.driver.clone() else {
@@ -285,6 +284,11 @@ impl State {
     /// The callback has been called for the last time.
     pub(crate) fn forget_callback(&mut self) {
         self.callback = Callback::None;
+    }
+
+    /// Whether the handle goes back to the user instead of being closed.
+    pub(crate) fn keeps_pipe(&self) -> bool {
+        self.keep_pipe
     }
 
     /// The handle is closed, or kept.
@@ -366,6 +370,11 @@ impl State {
 
     pub(crate) fn take_kept_pipe(&mut self) -> Option<Pipe> {
         self.kept_pipe.take()
+    }
+
+    /// Why no more sends are accepted, if they are not.
+    pub(crate) fn why_closed(&self) -> Option<Outcome> {
+        self.core.refusal().map(|outcome| self.explain(outcome))
     }
 
     /// The core's outcome, with the name of the pipe.

@@ -5,18 +5,20 @@
 //! thread. Dropping a wait takes it off the writer's list.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use pipewright_core::{Position, Refused, Reservation, Ticket};
 
+use crate::error::WaitError;
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, Thread};
-use crate::sys::{Timer, now, step_aside};
+use crate::sys::{Asked, now, step_aside};
 use crate::waiters::{Until, WaiterId};
 
 /// A condition that comes true, or the end.
@@ -321,50 +323,45 @@ impl Room {
     }
 }
 
-/// Until the reader has taken everything that was written: asked again and again,
-/// at growing intervals, because no system reports it.
+/// Until the reader has taken everything that was written before the first poll.
 pub(crate) struct Read {
-    writer: Arc<Shared>,
-    pause: Duration,
-    timer: Option<Timer>,
+    entry: Entry,
+    asked: Asked,
 }
 
 impl Read {
-    const FIRST_PAUSE: Duration = Duration::from_micros(50);
-    const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-
     pub(crate) fn new(writer: &Arc<Shared>) -> Self {
         Read {
-            writer: Arc::clone(writer),
-            pause: Self::FIRST_PAUSE,
-            timer: None,
+            entry: Entry::new(writer),
+            asked: Asked::default(),
         }
     }
 }
 
 impl Wait for Read {
-    type Output = std::io::Result<Option<Outcome>>;
+    type Output = Result<(), WaitError>;
 
-    /// `None`: all was read. The outcome: the handle is gone, and nobody can tell.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (driver, outcome) = {
-            let state = self.writer.lock();
-            let refusal = state.core.refusal().map(|outcome| state.explain(outcome));
-            (state.driver(), refusal)
-        };
+        let mut driver = None;
+        // For the end as well: then nobody is left who could tell.
+        let over = self.entry.register(cx, Until::Ended, |state| {
+            driver = state.driver();
+            driver.is_none().then(|| state.why_closed())
+        });
         let Some(driver) = driver else {
-            return Poll::Ready(Ok(outcome));
+            return over.map(|why| why.map_or(Ok(()), |why| Err(WaitError::Ended(why))));
         };
-        match driver.is_read() {
-            Ok(true) => return Poll::Ready(Ok(None)),
-            Ok(false) => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-        match Timer::start(now() + self.pause, cx.waker().clone()) {
-            Ok(timer) => self.timer = Some(timer),
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
-        Poll::Pending
+        let read = ready!(driver.poll_read(&mut self.asked, cx));
+        Poll::Ready(read.map_err(|error| {
+            if error.kind() == io::ErrorKind::Unsupported {
+                return WaitError::Unsupported;
+            }
+            // Whoever writes next would find out; the others need not wait for that.
+            let why = self.entry.writer.change(|state| {
+                state.broken(&error);
+                state.why_closed()
+            });
+            why.map_or(WaitError::Unsupported, WaitError::Ended)
+        }))
     }
 }

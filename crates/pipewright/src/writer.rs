@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -103,12 +104,12 @@ impl PipeWriter {
         let Err((name, (opened, why))) = attached else {
             return Ok(());
         };
-        match opened.driver.detach() {
-            Some(pipe) => {
+        match opened.driver.detach(Arc::clone(&self.shared) as _) {
+            Poll::Ready(Some(pipe)) => {
                 let name = name.unwrap_or(opened.description.label);
                 Err(AttachError::new(pipe, name, why.into()))
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 

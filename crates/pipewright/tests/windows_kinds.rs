@@ -10,7 +10,7 @@ use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::process::{Command, Stdio};
 
-use pipewright::{AttachError, Mode, PipeWriter, WaitError};
+use pipewright::{AttachError, Mode, PipeWriter};
 use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
@@ -148,17 +148,5 @@ fn the_waitable_object_works_in_a_wait_for_several() {
             assert_eq!(wait(INFINITE), WAIT_OBJECT_0 + 1);
         }
         assert_eq!(reading.join().unwrap().len(), 300_000);
-    });
-}
-
-#[test]
-fn waiting_for_the_reader_is_refused_and_not_endless() {
-    watched(|| {
-        for (_reader, pipe) in [pipe(), anonymous()] {
-            let writer = PipeWriter::new(pipe).unwrap();
-            writer.try_send("1234").unwrap();
-            let waited = writer.wait_read(LONG);
-            assert!(matches!(waited, Err(WaitError::Unsupported)), "{waited:?}");
-        }
     });
 }

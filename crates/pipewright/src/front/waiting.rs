@@ -1,12 +1,10 @@
 //! Waiting for what was accepted to be written, and to be read.
 
-use std::io;
 use std::time::Duration;
 
 use pipewright_core::Position;
 
 use crate::error::{Ended, WaitError};
-use crate::outcome::Outcome;
 use crate::sys::now;
 use crate::wait::{Read, Wait, Written};
 use crate::writer::PipeWriter;
@@ -77,16 +75,30 @@ impl PipeWriter {
     ///
     /// # Platform notes
     ///
+    /// What is written meanwhile, and what others write into the same pipe, may count
+    /// too.
+    ///
     /// On Linux for pipes and FIFOs: `FIONREAD` is asked at growing intervals, up
     /// to 10 ms (man page ioctl(2) names it; for the writing end it counts what the
-    /// pipe holds). What others wrote into the same pipe counts too. Elsewhere, and
-    /// for sockets and terminals, it is unsupported.
+    /// pipe holds).
+    ///
+    /// On Windows for pipes: a thread of its own, while somebody waits, calls
+    /// `FlushFileBuffers` (Microsoft, "FlushFileBuffers function"), and is called back
+    /// at the end of the wait or of the writer. Once the reader is gone the system does
+    /// not tell what it had read: the writer has then failed, as it has after a write
+    /// into a broken pipe. It is unsupported for a handle that may not ask whether the
+    /// reader is there, as the server's end of a pipe that only writes: make it
+    /// `duplex`. A handle that can only block does one thing at a time, so each write
+    /// breaks the wait off and it begins anew; whoever shares such a handle with others
+    /// keeps them from it meanwhile.
+    ///
+    /// Elsewhere, and for files, sockets and terminals, it is unsupported.
     pub fn wait_read(&self, timeout: Duration) -> Result<(), WaitError> {
         let deadline = now().checked_add(timeout);
         self.flush_timeout(timeout)?;
         let left = deadline.map_or(timeout, |at| at.saturating_duration_since(now()));
         match Read::new(&self.shared).wait_timeout(left) {
-            Some(read) => read_result(read),
+            Some(read) => read,
             None => Err(WaitError::Timeout),
         }
     }
@@ -105,14 +117,6 @@ impl PipeWriter {
         self.flush()
             .await
             .map_err(|Ended(why)| WaitError::Ended(why))?;
-        read_result(Read::new(&self.shared).wait().await)
-    }
-}
-
-fn read_result(read: io::Result<Option<Outcome>>) -> Result<(), WaitError> {
-    match read {
-        Ok(None) => Ok(()),
-        Ok(Some(outcome)) => Err(WaitError::Ended(outcome)),
-        Err(_) => Err(WaitError::Unsupported),
+        Read::new(&self.shared).wait().await
     }
 }

@@ -12,7 +12,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 /// A kind of work that one thread at a time carries out.
 pub(super) struct Duty {
@@ -105,11 +105,33 @@ impl Duty {
     }
 }
 
+/// A thread that waits for a duty.
+pub(super) struct Recruit<S>(mpsc::Sender<S>);
+
+/// Starts a thread, before there is anything that depends on it.
+pub(super) fn recruit<S: Server>(name: &str) -> io::Result<Recruit<S>> {
+    let (give, given) = mpsc::channel();
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || {
+            if let Ok(server) = given.recv() {
+                serve(&server);
+            }
+        })?;
+    Ok(Recruit(give))
+}
+
+impl<S> Recruit<S> {
+    /// The thread takes the server's duty over when nobody has it.
+    pub(super) fn serve(self, server: S) {
+        // The thread waits for it, so it cannot fail.
+        let _ = self.0.send(server);
+    }
+}
+
 /// Starts a thread for the duty, which takes it over when nobody has it.
 pub(super) fn start<S: Server>(server: S) -> io::Result<()> {
-    std::thread::Builder::new()
-        .name(server.duty().name.into())
-        .spawn(move || serve(&server))?;
+    recruit(server.duty().name)?.serve(server);
     Ok(())
 }
 

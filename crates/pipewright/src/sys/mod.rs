@@ -18,6 +18,11 @@
 //! * **Nothing waits for the pipe** in a driver that is inline. One that is not
 //!   may block in `submit`, on the thread that it owns, and nowhere else.
 //! * **No lock of the driver is held** while the [`Writer`] is called.
+//! * **A cancel is for ever.** It comes when the writer's end is decided, so there
+//!   is nothing after it that it could hit by mistake: an operation that is being
+//!   submitted, or is submitted later, comes back as cancelled or with what came of
+//!   the race; one that came back before is not touched; a second cancel changes
+//!   nothing.
 //! * After `detach`, the other methods do nothing and succeed.
 //!
 //! Each system provides in its module:
@@ -25,6 +30,7 @@
 //! * `Pipe`, the owned handle a writer is made from, and `open`, which finds out
 //!   what kind of handle it is and picks the driver that fits; `describe`, which
 //!   only looks;
+//! * `Asked`, a question of [`Driver::poll_read`] and how its answer is waited for;
 //! * `Signal`, the waitable object for foreign event loops;
 //! * `Timer`, which wakes a waker at a time;
 //! * `now`, the time that timers go by;
@@ -38,6 +44,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
 
@@ -50,7 +57,7 @@ pub(crate) use duty::step_aside;
 pub mod scripted;
 #[cfg(any(loom, fuzzing))]
 pub(crate) use scripted::system::{
-    Pipe, Signal, Timer, describe, error_kind, now, open, step_aside,
+    Asked, Pipe, Signal, Timer, describe, error_kind, now, open, step_aside,
 };
 
 #[cfg(all(unix, not(any(loom, fuzzing))))]
@@ -58,14 +65,14 @@ mod unix;
 #[cfg(all(unix, not(any(loom, fuzzing))))]
 pub use unix::fifo;
 #[cfg(all(unix, not(any(loom, fuzzing))))]
-pub(crate) use unix::{Pipe, Signal, Timer, describe, error_kind, open};
+pub(crate) use unix::{Asked, Pipe, Signal, Timer, describe, error_kind, open};
 
 #[cfg(all(windows, not(any(loom, fuzzing))))]
 pub(crate) mod windows;
 #[cfg(all(windows, not(any(loom, fuzzing))))]
 pub use windows::named_pipe;
 #[cfg(all(windows, not(any(loom, fuzzing))))]
-pub(crate) use windows::{Pipe, Signal, Timer, describe, error_kind, open};
+pub(crate) use windows::{Asked, Pipe, Signal, Timer, describe, error_kind, open};
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("pipewright has drivers for Unix and for Windows");
@@ -97,11 +104,18 @@ pub(crate) trait Driver: Send + Sync {
     /// Ends the operation in flight soon, as cancelled, if it has not ended yet.
     fn cancel(&self);
 
-    /// Gives the handle up, for the caller to close or to keep. Called once.
-    fn detach(&self) -> Option<Pipe>;
+    /// Gives the handle up, for the caller to close or to keep. Called once. If
+    /// something still uses it that does not wait for the pipe any more, it comes
+    /// later, through [`Writer::detached`].
+    fn detach(&self, writer: Arc<dyn Writer>) -> Poll<Option<Pipe>>;
 
-    /// Whether the reader has taken everything that was written.
-    fn is_read(&self) -> io::Result<bool>;
+    /// Ready when the reader has taken everything that was written before `asked`
+    /// was polled for the first time; then the waker is woken. It may take longer
+    /// while more is written. Once the handle was given up it is never ready.
+    ///
+    /// An error is that the system cannot tell
+    /// ([`Unsupported`](io::ErrorKind::Unsupported)), or that the pipe is broken.
+    fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 /// The writer, as its driver sees it. Whoever calls may be made to run user code.
@@ -117,6 +131,10 @@ pub(crate) trait Writer: Send + Sync {
     /// An operation came back.
     #[cfg_attr(unix, allow(dead_code, reason = "Unix drivers complete at once"))]
     fn landed(self: Arc<Self>, driver: &dyn Driver, submitted: Submitted);
+
+    /// The handle was given up, after [`Driver::detach`] was pending.
+    #[cfg_attr(unix, allow(dead_code, reason = "Unix drivers give it up at once"))]
+    fn detached(self: Arc<Self>, pipe: Option<Pipe>);
 
     /// The pipe may take something again.
     fn ready(self: Arc<Self>);

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError, Weak};
+use std::task::{Context, Poll};
 
 use pipewright_core::{Limits, Mode, Operation};
 
 use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready};
 use crate::sync::Mutex;
-use crate::sys::{Description, Driver, Opened, Pipe, Submitted, Writer};
+use crate::sys::{Asked, Description, Driver, Opened, Pipe, Submitted, Writer};
 
 pub(super) struct Scripted {
     kernel: Kernel,
@@ -153,7 +154,7 @@ impl Driver for Scripted {
         self.kernel.expect(Deed::Land);
     }
 
-    fn detach(&self) -> Option<Pipe> {
+    fn detach(&self, _: Arc<dyn Writer>) -> Poll<Option<Pipe>> {
         let mut state = self.kernel.lock();
         if state.account.detached {
             state.breach("the handle was given up twice");
@@ -166,13 +167,11 @@ impl Driver for Scripted {
         drop(state);
         drop(forgotten);
         self.kernel.0.news.notify_all();
-        self.pipe
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        Poll::Ready(pipe.take())
     }
 
-    fn is_read(&self) -> io::Result<bool> {
-        Ok(true)
+    fn poll_read(&self, _: &mut Asked, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -44,6 +44,10 @@ pub(crate) fn error_kind(code: i32) -> io::ErrorKind {
     io::Error::from_raw_os_error(code).kind()
 }
 
+/// Nobody need ask twice whether the reader has taken everything.
+#[derive(Default)]
+pub(crate) struct Asked;
+
 /// No thread is ours: none has a duty to leave.
 pub(crate) fn step_aside() -> Result<(), Infallible> {
     Ok(())

@@ -12,6 +12,8 @@
 //! No row changes the flags of a description that somebody else may share.
 
 pub mod fifo;
+
+mod asked;
 mod kind;
 mod reactor;
 mod readiness;
@@ -42,6 +44,7 @@ use pipewright_core::Mode;
 
 use crate::sys::{Description, Handling, Opened, Refused};
 
+pub(crate) use asked::Asked;
 pub(crate) use reactor::Timer;
 pub(crate) use signal::Signal;
 

@@ -4,11 +4,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use pipewright_core::{Limits, Operation};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::asked::Asked;
 use super::kind::{self, Way};
 use super::reactor::Reactor;
 use super::source::Source;
@@ -144,7 +146,7 @@ impl Driver for Readiness {
         // Nothing stays in flight here: a write that does not wait is over soon.
     }
 
-    fn detach(&self) -> Option<Pipe> {
+    fn detach(&self, _: Arc<dyn Writer>) -> Poll<Option<Pipe>> {
         let (pipe, forgotten) = self.with_target(|target| {
             let forgotten = self.reactor.forget(target.source.key());
             let fd = target.source.take();
@@ -155,10 +157,11 @@ impl Driver for Readiness {
             (pipe, forgotten)
         });
         drop(forgotten);
-        pipe
+        Poll::Ready(pipe)
     }
 
-    fn is_read(&self) -> io::Result<bool> {
-        self.with_target(|target| target.source.fd().map_or(Ok(true), system::is_read))
+    fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let read = self.with_target(|target| target.source.fd().map(system::is_read));
+        read.map_or(Poll::Pending, |read| asked.answer(read, cx))
     }
 }

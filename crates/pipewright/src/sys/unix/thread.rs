@@ -7,14 +7,16 @@
 //! `poll`, where a cancel reaches it, and not in `write`, where none would.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pipewright_core::{Failure, Limits, Operation, Rest};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use super::asked::Asked;
 use super::signal::Signal;
 use super::{sigpipe, system, write};
 use crate::panics::contain;
@@ -24,6 +26,9 @@ use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 /// POSIX guarantees a pipe that polls as writable room for this many bytes
 /// (`_POSIX_PIPE_BUF`; limits.h).
 const FITS: usize = 512;
+
+/// What its threads are called.
+const THREAD: &str = "pipewright-file";
 
 pub(super) struct BlockingThread {
     /// Read-locked by the thread while it writes, write-locked only by `detach`,
@@ -51,20 +56,19 @@ impl BlockingThread {
             Ok(signal) => signal,
             Err(error) => return Err(Refused { pipe, error }),
         };
+        let thread = match duty::recruit(THREAD) {
+            Ok(thread) => thread,
+            Err(error) => return Err(Refused { pipe, error }),
+        };
         let driver = Arc::new(BlockingThread {
             pipe: RwLock::new(Some(pipe)),
             cancelled,
             mail: Mutex::default(),
             posted: Condvar::new(),
-            duty: Duty::new("pipewright-file"),
+            duty: Duty::new(THREAD),
         });
-        match (duty::start(Arc::clone(&driver)), driver) {
-            (Ok(()), driver) => Ok(driver),
-            (Err(error), driver) => match driver.detach() {
-                Some(pipe) => Err(Refused { pipe, error }),
-                None => Ok(driver),
-            },
-        }
+        thread.serve(Arc::clone(&driver));
+        Ok(driver)
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -164,7 +168,7 @@ impl Driver for BlockingThread {
         }
     }
 
-    fn detach(&self) -> Option<Pipe> {
+    fn detach(&self, _: Arc<dyn Writer>) -> Poll<Option<Pipe>> {
         let pipe = self
             .pipe
             .write()
@@ -172,12 +176,14 @@ impl Driver for BlockingThread {
             .take();
         self.mail().over = true;
         self.posted.notify_one();
-        pipe
+        Poll::Ready(pipe)
     }
 
-    fn is_read(&self) -> io::Result<bool> {
-        let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
-        pipe.as_ref()
-            .map_or(Ok(true), |fd| system::is_read(std::os::fd::AsFd::as_fd(fd)))
+    fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let read = {
+            let pipe = self.pipe.read().unwrap_or_else(PoisonError::into_inner);
+            pipe.as_ref().map(|fd| system::is_read(fd.as_fd()))
+        };
+        read.map_or(Poll::Pending, |read| asked.answer(read, cx))
     }
 }

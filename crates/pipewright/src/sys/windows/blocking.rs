@@ -1,59 +1,47 @@
 //! The driver for handles that can only block: anonymous pipes, the console,
 //! inherited standard output, files. A thread of their own for each.
 //!
-//! # How a blocked write is cancelled
-//!
-//! `CancelSynchronousIo` cancels what the thread waits for *now*; it does nothing to a
-//! thread that has not come to wait yet. So it is repeated, from the moment of the
-//! cancel until the thread says that the write is over. The thread says so under the
-//! lock under which the call is made, so that the call cannot hit something else that
-//! the thread does later.
+//! A write that waits is called back as [`Call`] says. A flush ([`Flushes`]) that waits
+//! for the reader would keep a write waiting, so none is under way while the thread
+//! has something to write.
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::task::{Wake, Waker};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
 
 use pipewright_core::{Limits, Operation};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER};
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
-use windows_sys::Win32::System::IO::CancelSynchronousIo;
 use windows_sys::Win32::System::Threading::GetCurrentThread;
 
+use super::call::Call;
 use super::errors;
+use super::flush::{Asked, Flushes};
 use super::kind::{Kind, last_error};
-use super::overlapped::{Pause, limits, unknown_whether_read};
-use super::worker::{Timer, Worker};
+use super::overlapped::{Pause, limits};
+use super::worker::Worker;
 use crate::panics::contain;
 use crate::sys::duty::{self, Duty, Server};
 use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 
+/// What its threads are called.
+const THREAD: &str = "pipewright-blocking";
+
 pub(super) struct BlockingThread {
-    me: Weak<BlockingThread>,
     /// Read-locked by the thread while it writes, write-locked only by `detach`,
-    /// which never runs at the same time as `submit`.
-    pipe: RwLock<Option<OwnedHandle>>,
+    /// which never runs at the same time as `submit`. Beside this one, only the flushes
+    /// have references.
+    pipe: RwLock<Option<Arc<OwnedHandle>>>,
+    flushes: Arc<Flushes>,
     kind: Kind,
-    /// Held for calls that do not wait, and never while the writer is called.
-    writing: Mutex<Writing>,
+    /// The thread's `WriteFile`.
+    writing: Arc<Call>,
     mail: Mutex<Mail>,
     posted: Condvar,
     duty: Duty,
     pause: Pause,
-}
-
-#[derive(Default)]
-struct Writing {
-    /// The thread that writes, from before it writes.
-    thread: Option<OwnedHandle>,
-    /// The thread is in `WriteFile`, or about to call it, or has just returned.
-    active: bool,
-    /// The writer is ending: no write begins any more.
-    cancelled: bool,
-    /// When to cancel again.
-    again: Option<Timer>,
 }
 
 #[derive(Default)]
@@ -70,31 +58,27 @@ impl BlockingThread {
         if let Err(error) = Worker::get() {
             return Err(Refused { pipe, error });
         }
-        let driver = Arc::new_cyclic(|me| BlockingThread {
-            me: Weak::clone(me),
+        let thread = match duty::recruit(THREAD) {
+            Ok(thread) => thread,
+            Err(error) => return Err(Refused { pipe, error }),
+        };
+        let pipe = Arc::new(pipe);
+        let driver = Arc::new(BlockingThread {
+            flushes: Flushes::new(&pipe),
             pipe: RwLock::new(Some(pipe)),
             kind,
-            writing: Mutex::default(),
+            writing: Call::new(),
             mail: Mutex::default(),
             posted: Condvar::new(),
-            duty: Duty::new("pipewright-blocking"),
+            duty: Duty::new(THREAD),
             pause: Pause::default(),
         });
-        match (duty::start(Arc::clone(&driver)), driver) {
-            (Ok(()), driver) => Ok(driver),
-            (Err(error), driver) => match driver.detach() {
-                Some(pipe) => Err(Refused { pipe, error }),
-                None => Ok(driver),
-            },
-        }
+        thread.serve(Arc::clone(&driver));
+        Ok(driver)
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn writing(&self) -> MutexGuard<'_, Writing> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes as much as the system takes; may wait. `None`: cancelled before.
@@ -102,38 +86,24 @@ impl BlockingThread {
         let Ok(len) = u32::try_from(data.len()) else {
             return Some(Err((0, ERROR_INVALID_PARAMETER)));
         };
-        {
-            let mut writing = self.writing();
-            if writing.cancelled {
-                return None;
+        self.writing.make(|| {
+            let mut written = 0;
+            // SAFETY: the handle is open, and was not opened for overlapped I/O, which
+            // `open` found out, so that the call returns when it is done; `data` holds
+            // `len` bytes and, like `written`, lives for the call.
+            let done = unsafe {
+                WriteFile(
+                    pipe.as_raw_handle(),
+                    data.as_ptr(),
+                    len,
+                    &raw mut written,
+                    ptr::null_mut(),
+                )
+            };
+            if done == 0 {
+                return Err((written as usize, last_error()));
             }
-            writing.active = true;
-        }
-        let mut written = 0;
-        // SAFETY: the handle is open, and was not opened for overlapped I/O, which
-        // `open` found out, so that the call returns when it is done; `data` holds
-        // `len` bytes and, like `written`, lives for the call.
-        let done = unsafe {
-            WriteFile(
-                pipe.as_raw_handle(),
-                data.as_ptr(),
-                len,
-                &raw mut written,
-                ptr::null_mut(),
-            )
-        };
-        let error = last_error();
-        let again = {
-            let mut writing = self.writing();
-            writing.active = false;
-            writing.again.take()
-        };
-        drop(again);
-        let written = written as usize;
-        Some(if done == 0 {
-            Err((written, error))
-        } else {
-            Ok(written)
+            Ok(written as usize)
         })
     }
 
@@ -146,42 +116,6 @@ impl BlockingThread {
                 Ok(0) if offered > 1 && self.kind.is_stream_pipe() => offered /= 2,
                 wrote => return Some(wrote),
             }
-        }
-    }
-
-    /// Cancels the write, now and again until it is over.
-    fn interrupt(&self, pause: Duration) {
-        const LONGEST: Duration = Duration::from_millis(20);
-        let writing = self.writing();
-        if !writing.active {
-            return;
-        }
-        if let Some(thread) = &writing.thread {
-            // SAFETY: the thread's handle is open, with all rights, for `self` owns it.
-            // What the call answers changes nothing: the write's end tells.
-            unsafe { CancelSynchronousIo(thread.as_raw_handle()) };
-        }
-        drop(writing);
-        let waker = Waker::from(Arc::new(Again(Weak::clone(&self.me), pause)));
-        let timer = Timer::start(Instant::now() + pause.min(LONGEST), waker).ok();
-        let mut writing = self.writing();
-        let unneeded = if writing.active {
-            std::mem::replace(&mut writing.again, timer)
-        } else {
-            timer
-        };
-        drop(writing);
-        drop(unneeded);
-    }
-}
-
-/// Cancels again, and waits twice as long before the next time.
-struct Again(Weak<BlockingThread>, Duration);
-
-impl Wake for Again {
-    fn wake(self: Arc<Self>) {
-        if let Some(driver) = self.0.upgrade() {
-            driver.interrupt(self.1.saturating_mul(2));
         }
     }
 }
@@ -197,10 +131,15 @@ impl Server for Arc<BlockingThread> {
         // SAFETY: it stands for the current thread, which outlives the borrow.
         let this = unsafe { BorrowedHandle::borrow_raw(this) };
         // Without a handle, a write can still end by itself, though not by a cancel.
-        self.writing().thread = this.try_clone_to_owned().ok();
+        if let Ok(thread) = this.try_clone_to_owned() {
+            self.writing.is_on(thread);
+        }
     }
 
     fn step(&self) -> bool {
+        if self.mail().writer.is_none() {
+            self.flushes.resume();
+        }
         let mut mail = self
             .posted
             .wait_while(self.mail(), |mail| mail.writer.is_none() && !mail.over)
@@ -234,6 +173,7 @@ impl Driver for BlockingThread {
         let Some(pipe) = &*pipe else {
             return errors::refused(operation, ERROR_INVALID_HANDLE);
         };
+        self.flushes.halt();
         match self.offer(pipe, operation.first()) {
             None => errors::cancelled_before(operation),
             Some(Err((written, code))) => errors::blocked(operation, written, code),
@@ -250,11 +190,10 @@ impl Driver for BlockingThread {
     }
 
     fn cancel(&self) {
-        self.writing().cancelled = true;
-        self.interrupt(Duration::from_millis(1));
+        self.writing.cancel();
     }
 
-    fn detach(&self) -> Option<Pipe> {
+    fn detach(&self, writer: Arc<dyn Writer>) -> Poll<Option<Pipe>> {
         let pipe = self
             .pipe
             .write()
@@ -263,10 +202,10 @@ impl Driver for BlockingThread {
         self.pause.end();
         self.mail().over = true;
         self.posted.notify_one();
-        pipe
+        pipe.map_or(Poll::Ready(None), |pipe| self.flushes.end(pipe, writer))
     }
 
-    fn is_read(&self) -> io::Result<bool> {
-        unknown_whether_read()
+    fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushes.poll(self.kind, asked, cx)
     }
 }

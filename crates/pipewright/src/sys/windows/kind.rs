@@ -13,13 +13,14 @@ use std::ptr;
 use pipewright_core::{Mode, Operation};
 use windows_sys::Wdk::Foundation::{NtQueryObject, ObjectBasicInformation};
 use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_MODE_INFORMATION, FILE_PIPE_LOCAL_INFORMATION, FILE_PIPE_SERVER_END,
-    FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FileModeInformation,
-    FilePipeLocalInformation, NtQueryInformationFile,
+    FILE_MODE_INFORMATION, FILE_PIPE_CLOSING_STATE, FILE_PIPE_DISCONNECTED_STATE,
+    FILE_PIPE_LOCAL_INFORMATION, FILE_PIPE_SERVER_END, FILE_SYNCHRONOUS_IO_ALERT,
+    FILE_SYNCHRONOUS_IO_NONALERT, FileModeInformation, FilePipeLocalInformation,
+    NtQueryInformationFile,
 };
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_NOT_SUPPORTED, GetLastError, NTSTATUS, RtlNtStatusToDosError,
-    SetLastError,
+    ERROR_ACCESS_DENIED, ERROR_NOT_ENOUGH_MEMORY, ERROR_NOT_SUPPORTED, GetLastError, NTSTATUS,
+    RtlNtStatusToDosError, SetLastError,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_APPEND_DATA, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_TYPE_UNKNOWN,
@@ -256,6 +257,20 @@ fn check(status: NTSTATUS) -> io::Result<()> {
 pub(super) fn last_error() -> u32 {
     // SAFETY: it has no conditions.
     unsafe { GetLastError() }
+}
+
+/// Whether a pipe's other end was there and is not any more.
+pub(super) fn reader_is_gone(handle: BorrowedHandle<'_>) -> io::Result<bool> {
+    let state = pipe_local(handle)?.NamedPipeState;
+    Ok([FILE_PIPE_CLOSING_STATE, FILE_PIPE_DISCONNECTED_STATE].contains(&state))
+}
+
+pub(super) fn code_of(error: &io::Error) -> u32 {
+    error
+        .raw_os_error()
+        .map_or(ERROR_NOT_ENOUGH_MEMORY, |code| {
+            u32::from_ne_bytes(code.to_ne_bytes())
+        })
 }
 
 pub(super) fn code(error: u32) -> io::Error {

@@ -12,7 +12,9 @@ pub mod named_pipe;
 
 mod block;
 mod blocking;
+mod call;
 mod errors;
+mod flush;
 mod kind;
 mod overlapped;
 mod signal;
@@ -26,6 +28,7 @@ use pipewright_core::Mode;
 use crate::sys::{Description, Driver, Handling, Opened, Refused};
 
 pub(crate) use errors::error_kind;
+pub(crate) use flush::Asked;
 pub(crate) use signal::Signal;
 pub(crate) use worker::Timer;
 

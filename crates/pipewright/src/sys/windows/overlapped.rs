@@ -18,17 +18,16 @@ use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use pipewright_core::{Limits, Operation};
-use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, ERROR_NOT_ENOUGH_MEMORY,
-};
+use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER};
 
 use super::block::{Block, Load, Ticket, Wrote};
 use super::errors;
-use super::kind::Kind;
+use super::flush::{Asked, Flushes};
+use super::kind::{Kind, code_of};
 use super::worker::{Timer, Worker};
 use crate::panics::contain;
 use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
@@ -43,8 +42,9 @@ pub(super) struct Overlapped {
     me: Weak<Overlapped>,
     worker: &'static Worker,
     /// Read-locked for calls that do not wait. Beside this one, only the operation in
-    /// flight has a reference.
+    /// flight and the flushes have references.
     pipe: RwLock<Option<Arc<OwnedHandle>>>,
+    flushes: Arc<Flushes>,
     kind: Kind,
     /// Held for calls that do not wait, and never while the writer is called.
     flight: Mutex<Flight>,
@@ -71,10 +71,12 @@ impl Overlapped {
             Ok(worker) => worker,
             Err(error) => return Err(Refused { pipe, error }),
         };
+        let pipe = Arc::new(pipe);
         Ok(Arc::new_cyclic(|me| Overlapped {
             me: Weak::clone(me),
             worker,
-            pipe: RwLock::new(Some(Arc::new(pipe))),
+            flushes: Flushes::new(&pipe),
+            pipe: RwLock::new(Some(pipe)),
             kind,
             flight: Mutex::default(),
             spare: Mutex::default(),
@@ -274,7 +276,7 @@ impl Driver for Overlapped {
         }
     }
 
-    fn detach(&self) -> Option<Pipe> {
+    fn detach(&self, writer: Arc<dyn Writer>) -> Poll<Option<Pipe>> {
         let pipe = self
             .pipe
             .write()
@@ -283,22 +285,13 @@ impl Driver for Overlapped {
         let spare = self.spare().take();
         drop(spare);
         self.pause.end();
-        // Nothing is in flight, so this is the only reference; were it not, whoever has
-        // the other one closes the handle.
-        Arc::into_inner(pipe?)
+        // Nothing is in flight, so beside the flushes nobody has a reference.
+        pipe.map_or(Poll::Ready(None), |pipe| self.flushes.end(pipe, writer))
     }
 
-    fn is_read(&self) -> io::Result<bool> {
-        unknown_whether_read()
+    fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushes.poll(self.kind, asked, cx)
     }
-}
-
-/// No question that returns at once tells. `FilePipeLocalInformation` counts what a
-/// reader that waits has asked for like unread data, so that a reader who has read all
-/// and waits for more looks like one who has read nothing; `FlushFileBuffers` tells,
-/// but waits for the reader.
-pub(super) fn unknown_whether_read() -> io::Result<bool> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// One chunk an operation; of a pipe, not more than it holds: more would only wait in
@@ -310,14 +303,6 @@ pub(super) fn limits(kind: Kind) -> Limits {
             .map_or(MAX_BYTES, |quota| quota.clamp(MIN_BYTES, MAX_BYTES)),
         max_chunks: 1,
     }
-}
-
-fn code_of(error: &io::Error) -> u32 {
-    error
-        .raw_os_error()
-        .map_or(ERROR_NOT_ENOUGH_MEMORY, |code| {
-            u32::from_ne_bytes(code.to_ne_bytes())
-        })
 }
 
 /// Waits longer and longer between attempts, while no event tells when the pipe takes

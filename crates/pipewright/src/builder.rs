@@ -83,8 +83,16 @@ impl Builder {
     }
 
     /// Whether sends keep their boundaries. Unless set, as the handle does: on
-    /// Unix, datagram and sequential-packet sockets and packet pipes keep them. A
-    /// writer without a pipe starts in byte mode unless set.
+    /// Unix, datagram and sequential-packet sockets and packet pipes keep them; on
+    /// Windows, pipes that were made for messages. A writer without a pipe starts in
+    /// byte mode unless set.
+    ///
+    /// # Platform notes
+    ///
+    /// On Windows a server's end that only writes does not tell what it was made for
+    /// (it lacks the right to ask: Microsoft, "GetNamedPipeInfo function"). Then what
+    /// is set here holds, and byte mode unless set. A message pipe's writer in byte
+    /// mode makes messages of what it joined.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
@@ -111,7 +119,9 @@ impl Builder {
     /// Asks for a size of the pipe's own buffer in the kernel, in bytes.
     ///
     /// Best effort: without the right, or on other systems than Linux, the pipe
-    /// keeps the size that it has (Linux man page pipe(7), "Pipe capacity").
+    /// keeps the size that it has (Linux man page pipe(7), "Pipe capacity"). On
+    /// Windows the size is given when a pipe is made, as in
+    /// `named_pipe::ServerOptions::out_buffer`.
     pub fn pipe_size(mut self, bytes: usize) -> Self {
         self.handling.pipe_size = Some(bytes);
         self
@@ -119,7 +129,8 @@ impl Builder {
 
     /// Says that nobody else uses the handle's open file description: no duplicate
     /// of it, no other process. It may then be made non-blocking, which saves a
-    /// thread where the system knows no other way to write without waiting.
+    /// thread where the system knows no other way to write without waiting. On Windows
+    /// it changes nothing: what a handle was opened for cannot be changed.
     pub fn sole_owner(mut self, sole_owner: bool) -> Self {
         self.handling.sole_owner = sole_owner;
         self
@@ -141,7 +152,7 @@ impl Builder {
             }
         };
         let opened = writer::open(name, pipe, self.handling)?;
-        let mode = self.mode.unwrap_or(opened.description.mode);
+        let mode = self.mode.or(opened.description.mode).unwrap_or_default();
         let writer = self.mode(mode).with_capacity(capacity);
         writer.attach_opened(opened)?;
         Ok(writer)

@@ -319,8 +319,8 @@ impl State {
             return Some(Unattachable::Attached);
         }
         match (self.core.mode(), opened.description.mode) {
-            (Mode::Byte, Mode::Message) => return Some(Unattachable::Messages),
-            (Mode::Message, Mode::Byte) => return Some(Unattachable::Bytes),
+            (Mode::Byte, Some(Mode::Message)) => return Some(Unattachable::Messages),
+            (Mode::Message, Some(Mode::Byte)) => return Some(Unattachable::Bytes),
             _ => {}
         }
         let attached = self.core.attach(opened.driver.limits());

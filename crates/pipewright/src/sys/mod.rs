@@ -163,8 +163,8 @@ pub(crate) struct Opened {
 
 /// What can be seen of a handle.
 pub(crate) struct Description {
-    /// Whether it keeps message boundaries.
-    pub(crate) mode: Mode,
+    /// Whether it keeps message boundaries, if that can be known.
+    pub(crate) mode: Option<Mode>,
     /// What it is, for people: `fd 5 (pipe)`.
     pub(crate) label: String,
 }

@@ -63,7 +63,7 @@ impl Kind {
 
     pub(super) fn describe(self, fd: &OwnedFd) -> Description {
         Description {
-            mode: self.mode(),
+            mode: Some(self.mode()),
             label: self.label(fd),
         }
     }

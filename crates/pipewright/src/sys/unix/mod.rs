@@ -40,8 +40,6 @@ mod system;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use pipewright_core::Mode;
-
 use crate::sys::{Description, Handling, Opened, Refused};
 
 pub(crate) use asked::Asked;
@@ -61,7 +59,7 @@ pub(crate) fn describe(pipe: &Pipe) -> Description {
     match kind::Kind::of(pipe) {
         Ok(kind) => kind.describe(pipe),
         Err(_) => Description {
-            mode: Mode::Byte,
+            mode: None,
             label: format!("fd {}", pipe.as_raw_fd()),
         },
     }

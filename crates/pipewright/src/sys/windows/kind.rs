@@ -38,7 +38,8 @@ pub(super) struct Kind {
     pub(super) object: Object,
     /// It was opened for overlapped I/O: a write need not wait.
     pub(super) overlapped: bool,
-    pub(super) mode: Mode,
+    /// As the pipe was made, where that can be known.
+    pub(super) mode: Option<Mode>,
     /// How many unread bytes the pipe holds, where that can be known.
     pub(super) quota: Option<usize>,
 }
@@ -69,13 +70,15 @@ impl Kind {
         if basic.GrantedAccess & needed == 0 {
             return Err(code(ERROR_ACCESS_DENIED));
         }
-        let overlapped = is_overlapped(handle)?;
+        // A console's is never (Microsoft, "CreateFileW function", "Consoles": the flags
+        // are ignored), and Wine 10 refuses the question.
+        let overlapped = object != Object::Console && is_overlapped(handle)?;
         if object == Object::File && overlapped {
             return Err(code(ERROR_NOT_SUPPORTED));
         }
         let (mode, quota) = match object {
             Object::Pipe => (pipe_mode(handle), pipe_quota(handle)),
-            _ => (Mode::Byte, None),
+            _ => (Some(Mode::Byte), None),
         };
         Ok(Kind {
             object,
@@ -85,9 +88,10 @@ impl Kind {
         })
     }
 
-    /// It carries a stream, of which any part may be written by itself.
+    /// It carries a stream, of which any part may be written by itself, or nothing else
+    /// is known.
     pub(super) fn is_stream_pipe(self) -> bool {
-        self.object == Object::Pipe && self.mode == Mode::Byte
+        self.object == Object::Pipe && self.mode != Some(Mode::Message)
     }
 
     /// Whether a write of nothing, without an error, means that the pipe is full and in
@@ -182,9 +186,10 @@ fn is_overlapped(handle: BorrowedHandle<'_>) -> io::Result<bool> {
     Ok(mode.Mode & SYNCHRONOUS == 0)
 }
 
-/// How the pipe was made. A handle that may not ask (it lacks
-/// `FILE_READ_ATTRIBUTES`) counts as a byte pipe's.
-fn pipe_mode(handle: BorrowedHandle<'_>) -> Mode {
+/// How the pipe was made, unless the handle may not ask: it needs
+/// `FILE_READ_ATTRIBUTES`, which `CreateFile` always gives, and `CreateNamedPipe` does
+/// not give to a server that only writes.
+fn pipe_mode(handle: BorrowedHandle<'_>) -> Option<Mode> {
     let mut flags = 0;
     // SAFETY: any handle may be given; `flags` lives for the call, and the other
     // pointers may be null (Microsoft, "GetNamedPipeInfo").
@@ -197,10 +202,10 @@ fn pipe_mode(handle: BorrowedHandle<'_>) -> Mode {
             ptr::null_mut(),
         )
     };
-    if known != 0 && flags & PIPE_TYPE_MESSAGE != 0 {
-        Mode::Message
-    } else {
-        Mode::Byte
+    match flags & PIPE_TYPE_MESSAGE {
+        _ if known == 0 => None,
+        0 => Some(Mode::Byte),
+        _ => Some(Mode::Message),
     }
 }
 

@@ -23,8 +23,6 @@ mod worker;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::sync::Arc;
 
-use pipewright_core::Mode;
-
 use crate::sys::{Description, Driver, Handling, Opened, Refused};
 
 pub(crate) use errors::error_kind;
@@ -41,7 +39,7 @@ pub(crate) fn describe(pipe: &Pipe) -> Description {
     match kind::Kind::of(handle) {
         Ok(kind) => kind.describe(handle),
         Err(_) => Description {
-            mode: Mode::Byte,
+            mode: None,
             label: kind::label(handle),
         },
     }

@@ -60,14 +60,18 @@ impl ServerOptions {
         }
     }
 
-    /// Whether clients may write too, and the server read; not unless set.
+    /// Whether clients may write too, and the server read; not unless set. Only of a
+    /// duplex pipe can a server learn that a client has read everything
+    /// ([`wait_read`](crate::PipeWriter::wait_read)).
     pub fn duplex(mut self, duplex: bool) -> Self {
         self.duplex = duplex;
         self
     }
 
     /// Whether the pipe keeps the boundaries of what is written, so that one send
-    /// is one message; not unless set.
+    /// is one message; not unless set. If the pipe is not [`duplex`](Self::duplex) as
+    /// well, its server's end cannot be asked for that: tell a writer to it by
+    /// [`Builder::mode`](crate::Builder::mode).
     pub fn messages(mut self, messages: bool) -> Self {
         self.messages = messages;
         self

@@ -14,7 +14,16 @@ use crate::writer::PipeWriter;
 /// It may become ready with nothing new to tell, never the other way round. Only
 /// wait for it: do not read from it, reset it or close it.
 ///
-/// It is `AsFd` and `AsRawFd` on Unix.
+/// It is `AsFd` and `AsRawFd` on Unix, `AsHandle` and `AsRawHandle` on Windows.
+///
+/// # Platform notes
+///
+/// On Windows it is an event that stays set until
+/// [`take_progress`](PipeWriter::take_progress) resets it, not inheritable, for
+/// `WaitForMultipleObjects`, `MsgWaitForMultipleObjects` in an event loop with windows,
+/// `RegisterWaitForSingleObject`, or `QWinEventNotifier`. A wait for several objects
+/// tells of the first one that is set: look at the others too, or one that is always
+/// set keeps them waiting (Microsoft, "WaitForMultipleObjects function").
 ///
 /// # Examples
 ///

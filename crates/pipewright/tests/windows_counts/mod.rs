@@ -1,5 +1,6 @@
 //! What a process holds, for tests that count it.
 
+#![allow(dead_code, reason = "each test file uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::mem::size_of;
@@ -14,11 +15,16 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 use super::common_windows::watched;
 
 /// Runs a test that counts under the watchdog, and none beside it: all tests of the
-/// file must be run by this.
+/// file must be run by this, or [`by_itself`].
 pub(crate) fn counted<T>(body: impl FnOnce() -> T) -> T {
+    by_itself(|| watched(body))
+}
+
+/// As [`counted`], for a long test that calls the watchdog for each of its parts.
+pub(crate) fn by_itself<T>(body: impl FnOnce() -> T) -> T {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    watched(body)
+    body()
 }
 
 /// How many threads this process has.

@@ -1,0 +1,146 @@
+//! What a process holds while writers come and go: handles, threads, memory.
+//!
+//! Wine does not count a process's handles (`GetProcessHandleCount` says 0), but gives
+//! values out lowest first, so the value of a new one tells.
+
+#![cfg(windows)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod common_windows;
+mod windows_counts;
+
+use std::fs::File;
+use std::os::windows::io::OwnedHandle;
+use std::thread;
+use std::time::Duration;
+
+use pipewright::PipeWriter;
+use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
+
+use common_windows::data::{read_exact, read_stream, stream};
+use common_windows::{LONG, anonymous, fresh_handle_value, overlapped, stalled, until, watched};
+use windows_counts::{by_itself, counted, threads};
+
+/// Makes, uses and ends a writer in one of the ways there are.
+fn use_one((mut reader, pipe): (File, OwnedHandle), round: usize) {
+    let writer = PipeWriter::builder()
+        .linger(Duration::ZERO)
+        .build(pipe)
+        .unwrap();
+    match round % 5 {
+        // Written at once.
+        0 => {
+            writer.try_send("short").unwrap();
+            assert_eq!(read_exact(&mut reader, 5), b"short");
+            writer.close_timeout(LONG).unwrap();
+        }
+        // In flight at the end.
+        1 => {
+            writer.try_send(stream(0, 20_000)).unwrap();
+            stalled(&writer);
+            drop(writer.stop());
+        }
+        2 => {
+            writer.try_send(stream(0, 20_000)).unwrap();
+            drop(writer);
+        }
+        // Never used.
+        3 => drop(writer),
+        _ => {
+            let _waitable = writer.waitable().unwrap();
+            writer.try_send("short").unwrap();
+            let (pipe, _) = writer.into_parts();
+            drop(pipe.unwrap());
+        }
+    }
+}
+
+/// Makes and ends so many writers, under a watchdog for each part of them.
+fn use_many(pipe: fn() -> (File, OwnedHandle), writers: usize) {
+    const PART: usize = 500;
+    for _ in 0..writers / PART {
+        watched(|| (0..PART).for_each(|round| use_one(pipe(), round)));
+    }
+}
+
+#[test]
+fn handles_and_threads_are_as_many_after_10_000_writers_as_before() {
+    by_itself(|| {
+        for pipe in [overlapped, anonymous] {
+            use_many(pipe, 500);
+            let (handles, started) = (fresh_handle_value(), threads());
+            use_many(pipe, 10_000);
+            // Threads of the last rounds end in their own time. Handle values are
+            // multiples of 4.
+            watched(|| {
+                until(|| fresh_handle_value() < handles + 4 * 50);
+                until(|| threads() < started + 10);
+            });
+        }
+    });
+}
+
+/// What has no handle of its own shows here, as the waits of the thread pool.
+#[test]
+fn memory_is_as_much_after_20_000_writers_as_before() {
+    by_itself(|| {
+        use_many(overlapped, 2000);
+        let before = committed();
+        use_many(overlapped, 20_000);
+        let grown = committed().saturating_sub(before);
+        assert!(grown < 1 << 20, "{grown} bytes more");
+    });
+}
+
+/// What the process has asked of the system, in bytes.
+fn committed() -> usize {
+    let mut counters = PROCESS_MEMORY_COUNTERS::default();
+    let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).unwrap();
+    // SAFETY: it has no conditions.
+    let me = unsafe { GetCurrentProcess() };
+    // SAFETY: the record lives for the call, and has the size that is said.
+    let done = unsafe { K32GetProcessMemoryInfo(me, &raw mut counters, size) };
+    assert_ne!(done, 0);
+    counters.PagefileUsage
+}
+
+#[test]
+fn overlapped_writers_have_no_thread_each() {
+    const WRITERS: usize = 256;
+    counted(|| {
+        // One waits for 63 events (Microsoft, "Thread Pools"); a few carry callbacks.
+        const THREADS: usize = WRITERS / 63 + 1 + 16;
+        // What the process had before, and the one that starts the writes.
+        use_one(overlapped(), 0);
+        let before = threads();
+        let (readers, writers): (Vec<_>, Vec<_>) = (0..WRITERS)
+            .map(|_| {
+                let (reader, pipe) = overlapped();
+                (reader, PipeWriter::new(pipe).unwrap())
+            })
+            .unzip();
+        for writer in &writers {
+            writer.try_send(stream(0, 20_000)).unwrap();
+        }
+        for writer in &writers {
+            stalled(writer);
+        }
+        let stalled = threads().saturating_sub(before);
+        assert!(
+            stalled <= THREADS,
+            "{stalled} threads for {WRITERS} writers"
+        );
+        for writer in &writers {
+            writer.finish();
+        }
+        let mut most = 0;
+        for (mut reader, writer) in readers.into_iter().zip(writers) {
+            assert_eq!(read_stream(&mut reader, 0), 20_000);
+            writer.wait_ended(LONG).unwrap();
+            most = most.max(threads().saturating_sub(before));
+        }
+        assert!(most <= THREADS, "{most} threads for {WRITERS} writers");
+        thread::yield_now();
+    });
+}

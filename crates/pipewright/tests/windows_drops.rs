@@ -4,7 +4,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -20,10 +20,10 @@ use bytes::Bytes;
 use pipewright::PipeWriter;
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 
-use common_windows::data::{assert_stream, read_exact, stream};
-use common_windows::{
-    LONG, Named, anonymous, assert_accounts, overlapped, stalled, until, watched,
-};
+use common::accounts::{assert_accounts, until_stalled};
+use common::data::{assert_stream, read_exact, stream};
+use common::ends::{Named, anonymous, small_pipe};
+use common::{LONG, until, watched};
 
 const LEN: usize = 200_000;
 
@@ -99,7 +99,7 @@ fn goes((mut reader, pipe): (File, OwnedHandle), step: Step, how: How) {
     let data = Spoiled(stream(0, LEN), Arc::clone(&freed));
     writer.try_send(Bytes::from_owner(data)).unwrap();
     if !matches!(step, Step::Sent) {
-        stalled(&writer);
+        until_stalled(&writer);
         assert_eq!(freed.load(Ordering::SeqCst), 0, "the kernel has it");
     }
     let mut ends = how != How::Forgotten;
@@ -182,7 +182,7 @@ fn the_last_handle_of_a_blocking_writer_can_be_dropped_in_its_callback() {
 fn pipes() -> [(File, OwnedHandle); 5] {
     let waits = Named {
         overlapped: false,
-        ..Named::default()
+        ..Named::DEFAULT
     };
     let client = |flags| {
         let (name, server) = waits.server();
@@ -195,7 +195,7 @@ fn pipes() -> [(File, OwnedHandle); 5] {
         (File::from(server), OwnedHandle::from(client))
     };
     [
-        overlapped(),
+        small_pipe(),
         waits.pair(),
         client(FILE_FLAG_OVERLAPPED),
         client(0),
@@ -228,7 +228,7 @@ fn what_was_written_before_a_close_ran_out_of_time_is_read_after_it() {
             writer.try_send(stream(0, 3000)).unwrap();
             writer.flush_timeout(LONG).unwrap();
             writer.try_send(stream(3000, 300_000)).unwrap();
-            stalled(&writer);
+            until_stalled(&writer);
             let late = writer.close_timeout(Duration::from_millis(1)).unwrap_err();
             let summary = late.summary().clone();
             let mut heard = Vec::new();
@@ -245,7 +245,7 @@ fn a_close_that_has_time_lets_a_slow_reader_finish() {
         for (mut reader, pipe) in pipes() {
             let writer = PipeWriter::new(pipe).unwrap();
             writer.try_send(stream(0, 50_000)).unwrap();
-            stalled(&writer);
+            until_stalled(&writer);
             let closing = thread::spawn(move || writer.close_timeout(LONG).unwrap());
             let mut heard = Vec::new();
             while heard.len() < 50_000 {

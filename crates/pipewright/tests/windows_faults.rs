@@ -4,7 +4,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 mod windows_counts;
 
 use std::io::Read;
@@ -14,15 +14,17 @@ use std::thread;
 use pipewright::{Outcome, PipeWriter, TrySendError};
 use windows_sys::Win32::Foundation::CloseHandle;
 
-use common_windows::data::{assert_stream, stream};
-use common_windows::{LONG, Random, anonymous, overlapped, stalled};
+use common::accounts::until_stalled;
+use common::data::{assert_stream, stream};
+use common::ends::{anonymous, small_pipe};
+use common::{LONG, Random};
 use windows_counts::counted;
 
 /// By itself, because the value of the handle may be given to somebody else's.
 #[test]
 fn a_handle_that_somebody_else_has_closed_ends_the_writer_with_the_systems_error() {
     counted(|| {
-        for pipe in [overlapped, anonymous] {
+        for pipe in [small_pipe, anonymous] {
             let (_reader, pipe) = pipe();
             let value = pipe.as_raw_handle();
             let writer = PipeWriter::new(pipe).unwrap();
@@ -51,7 +53,7 @@ fn a_reader_that_leaves_at_any_moment_leaves_exact_accounts() {
         let mut random = Random::new(21);
         for round in 0..600 {
             let (mut reader, pipe) = if round % 2 == 0 {
-                overlapped()
+                small_pipe()
             } else {
                 anonymous()
             };
@@ -107,12 +109,12 @@ fn a_reader_that_leaves_at_any_moment_leaves_exact_accounts() {
 #[test]
 fn a_handle_that_was_stalled_when_somebody_else_closed_it_can_be_stopped() {
     counted(|| {
-        for pipe in [overlapped, anonymous] {
+        for pipe in [small_pipe, anonymous] {
             let (reader, pipe) = pipe();
             let value = pipe.as_raw_handle();
             let writer = PipeWriter::new(pipe).unwrap();
             writer.try_send(stream(0, 100_000)).unwrap();
-            stalled(&writer);
+            until_stalled(&writer);
             // SAFETY: as above.
             assert_ne!(unsafe { CloseHandle(value) }, 0);
             // The reader's leaving ends whatever is still in the kernel.

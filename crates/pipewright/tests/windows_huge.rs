@@ -3,7 +3,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,8 @@ use std::thread;
 use bytes::Bytes;
 use pipewright::PipeWriter;
 
-use common_windows::{LONG, Named, anonymous};
+use common::LONG;
+use common::ends::{Named, anonymous};
 
 const LEN: usize = (4 << 30) + 10;
 
@@ -62,7 +63,7 @@ fn arrives((mut reader, pipe): (File, OwnedHandle)) {
 fn a_block_of_more_than_4_gib_arrives_overlapped() {
     let wide = Named {
         buffer: 1 << 16,
-        ..Named::default()
+        ..Named::DEFAULT
     };
     arrives(wide.pair());
 }

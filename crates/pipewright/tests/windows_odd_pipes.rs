@@ -4,7 +4,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 
 use std::env;
 use std::fs::OpenOptions;
@@ -26,8 +26,9 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
     WM_APP,
 };
 
-use common_windows::data::{read_exact, reading, stream};
-use common_windows::{LONG, Named, overlapped, until, watched};
+use common::data::{read_exact, reading, stream};
+use common::ends::{Named, small_pipe};
+use common::{LONG, until, watched};
 
 /// The server's end of a pipe that only writes does not tell (Wine 10: access denied).
 #[test]
@@ -91,7 +92,7 @@ fn a_non_blocking_pipe_with_some_room_is_filled_without_the_reader() {
             let named = Named {
                 buffer: 4096,
                 overlapped,
-                ..Named::default()
+                ..Named::DEFAULT
             };
             let (name, server) = named.server();
             let mut reader = named.client(&name);
@@ -120,7 +121,7 @@ fn a_non_blocking_pipe_with_some_room_is_filled_without_the_reader() {
 #[test]
 fn the_waitable_object_works_in_the_event_loop_of_a_window() {
     watched(|| {
-        let (reader, pipe) = overlapped();
+        let (reader, pipe) = small_pipe();
         let writer = PipeWriter::new(pipe).unwrap();
         let waitable = writer.waitable().unwrap();
         let object = waitable.as_raw_handle();

@@ -6,7 +6,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 mod windows_counts;
 
 use std::fs::File;
@@ -18,9 +18,12 @@ use pipewright::PipeWriter;
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-use common_windows::data::{read_exact, read_stream, stream};
-use common_windows::{LONG, anonymous, fresh_handle_value, overlapped, stalled, until, watched};
-use windows_counts::{by_itself, counted, threads};
+use common::accounts::until_stalled;
+use common::data::{read_exact, read_stream, stream};
+use common::ends::{anonymous, small_pipe};
+use common::process::{handles, threads};
+use common::{LONG, until, watched};
+use windows_counts::{by_itself, counted};
 
 /// Makes, uses and ends a writer in one of the ways there are.
 fn use_one((mut reader, pipe): (File, OwnedHandle), round: usize) {
@@ -38,7 +41,7 @@ fn use_one((mut reader, pipe): (File, OwnedHandle), round: usize) {
         // In flight at the end.
         1 => {
             writer.try_send(stream(0, 20_000)).unwrap();
-            stalled(&writer);
+            until_stalled(&writer);
             drop(writer.stop());
         }
         2 => {
@@ -67,14 +70,13 @@ fn use_many(pipe: fn() -> (File, OwnedHandle), writers: usize) {
 #[test]
 fn handles_and_threads_are_as_many_after_10_000_writers_as_before() {
     by_itself(|| {
-        for pipe in [overlapped, anonymous] {
+        for pipe in [small_pipe, anonymous] {
             use_many(pipe, 500);
-            let (handles, started) = (fresh_handle_value(), threads());
+            let (had, started) = (handles(), threads());
             use_many(pipe, 10_000);
-            // Threads of the last rounds end in their own time. Handle values are
-            // multiples of 4.
+            // Threads of the last rounds end in their own time.
             watched(|| {
-                until(|| fresh_handle_value() < handles + 4 * 50);
+                until(|| handles() < had + 50);
                 until(|| threads() < started + 10);
             });
         }
@@ -85,9 +87,9 @@ fn handles_and_threads_are_as_many_after_10_000_writers_as_before() {
 #[test]
 fn memory_is_as_much_after_20_000_writers_as_before() {
     by_itself(|| {
-        use_many(overlapped, 2000);
+        use_many(small_pipe, 2000);
         let before = committed();
-        use_many(overlapped, 20_000);
+        use_many(small_pipe, 20_000);
         let grown = committed().saturating_sub(before);
         assert!(grown < 1 << 20, "{grown} bytes more");
     });
@@ -112,11 +114,11 @@ fn overlapped_writers_have_no_thread_each() {
         // One waits for 63 events (Microsoft, "Thread Pools"); a few carry callbacks.
         const THREADS: usize = WRITERS / 63 + 1 + 16;
         // What the process had before, and the one that starts the writes.
-        use_one(overlapped(), 0);
+        use_one(small_pipe(), 0);
         let before = threads();
         let (readers, writers): (Vec<_>, Vec<_>) = (0..WRITERS)
             .map(|_| {
-                let (reader, pipe) = overlapped();
+                let (reader, pipe) = small_pipe();
                 (reader, PipeWriter::new(pipe).unwrap())
             })
             .unzip();

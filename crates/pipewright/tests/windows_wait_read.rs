@@ -4,7 +4,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 mod windows_counts;
 
 use std::fs::{File, OpenOptions};
@@ -22,18 +22,18 @@ use windows_sys::Win32::Foundation::DuplicateHandle;
 use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_OVERLAPPED, FILE_WRITE_DATA, SYNCHRONIZE};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-use common_windows::data::{assert_stream, read_exact, stream};
-use common_windows::{LONG, Named, Random, anonymous, fresh_handle_value, overlapped, until};
-use windows_counts::{counted, threads};
+use common::data::{assert_stream, read_exact, stream};
+use common::ends::{Named, anonymous, small_pipe};
+use common::process::{handles, threads};
+use common::{LONG, Random, until};
+use windows_counts::counted;
 
 /// Long enough for a flush to begin, and not to wait for.
 const SHORT: Duration = Duration::from_millis(5);
 
 const WAITS: Named = Named {
-    buffer: 4096,
     overlapped: false,
-    messages: false,
-    nowait: false,
+    ..Named::DEFAULT
 };
 
 /// Every kind of pipe: both ends of a named one, each way of opening it, and an
@@ -47,7 +47,7 @@ fn pipes() -> [(File, OwnedHandle); 4] {
         .open(name)
         .unwrap();
     [
-        overlapped(),
+        small_pipe(),
         (server.into(), client.into()),
         WAITS.pair(),
         anonymous(),
@@ -242,7 +242,7 @@ fn waits_that_are_given_up_leave_nothing_behind() {
             writer.try_send(stream(0, 10)).unwrap();
             writer.flush_timeout(LONG).unwrap();
             not_read_yet(&writer);
-            let (threads_before, handles_before) = (threads(), fresh_handle_value());
+            let (threads_before, handles_before) = (threads(), handles());
             for _ in 0..20 {
                 let waits = [(); 64].map(|()| {
                     let mut wait = Box::pin(writer.read_by_reader());
@@ -257,7 +257,7 @@ fn waits_that_are_given_up_leave_nothing_behind() {
             // The system's own pool has threads that come and go.
             until(|| threads() < threads_before + 10);
             // Handle values are multiples of 4.
-            until(|| fresh_handle_value() < handles_before + 4 * 50);
+            until(|| handles() < handles_before + 50);
             read_exact(&mut reader, 10);
             writer.wait_read(LONG).unwrap();
         }
@@ -299,7 +299,7 @@ fn where_nobody_can_tell_a_wait_is_refused_and_not_endless() {
         let file: OwnedHandle = tempfile::tempfile().unwrap().into();
         let nul = OpenOptions::new().write(true).open("NUL").unwrap();
         // Two handles that may not ask what became of the reader.
-        let blind = [overlapped(), anonymous()].map(|(reader, pipe)| (reader, only_writes(pipe)));
+        let blind = [small_pipe(), anonymous()].map(|(reader, pipe)| (reader, only_writes(pipe)));
         let [(mut first, one), (mut second, other)] = blind;
         for pipe in [file, nul.into(), one, other] {
             let writer = PipeWriter::new(pipe).unwrap();

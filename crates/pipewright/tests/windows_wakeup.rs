@@ -4,7 +4,7 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod common_windows;
+mod common;
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;
@@ -16,8 +16,8 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use pipewright::named_pipe::ServerOptions;
 
-use common_windows::data::read_exact;
-use common_windows::watched;
+use common::data::read_exact;
+use common::watched;
 
 /// Runs once, when the waker is cloned: between the look and the registration.
 type Moment = Mutex<Option<Box<dyn FnOnce() + Send>>>;

@@ -46,7 +46,7 @@ impl Kernel {
 
     pub(crate) fn description(&self) -> Description {
         Description {
-            mode: self.lock().script.mode,
+            mode: Some(self.lock().script.mode),
             label: "scripted pipe".into(),
         }
     }

@@ -44,6 +44,11 @@ pub(crate) fn pipe_of(size: usize) -> (File, OwnedHandle) {
     .pair()
 }
 
+/// A pipe that is full of a single page.
+pub(crate) fn small_pipe() -> (File, OwnedHandle) {
+    Named::DEFAULT.pair()
+}
+
 /// Fills it until it takes nothing more; tells how many bytes that took.
 pub(crate) fn fill(pipe: &OwnedHandle) -> usize {
     let mut size = 0;

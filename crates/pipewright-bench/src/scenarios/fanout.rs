@@ -27,12 +27,12 @@ const TOOLS: [(&str, &str); 4] = [
     ("mbuffer", "mbuffer"),
     ("pee", "pee"),
 ];
-/// Ways to treat the slow sink.
-const POLICIES: [(&str, &[&str]); 4] = [
-    ("pipewright, wait", &[]),
-    ("pipewright, wait, --buffer 1G", &["--buffer", "1G"]),
-    ("pipewright, drop-newest", &["--on-full", "drop-newest"]),
-    ("pipewright, detach", &["--on-full", "detach"]),
+/// Ways to treat the slow sink: what is said about it, before its name.
+const POLICIES: [(&str, &str); 4] = [
+    ("pipewright, wait", ""),
+    ("pipewright, wait, buffer of 1G", "buffer=1G@"),
+    ("pipewright, drop-newest", "on-full=drop-newest@"),
+    ("pipewright, detach", "on-full=detach@"),
 ];
 
 pub(super) fn run(options: &Options) -> io::Result<Findings> {
@@ -216,8 +216,13 @@ fn call(name: &str, command: &Path, fifos: &[PathBuf]) -> io::Result<Command> {
         tool
     };
     if let Some((_, options)) = POLICIES.iter().find(|(policy, _)| *policy == name) {
-        let mut tool = with(command, options);
-        tool.args(fifos);
+        let (fast, slow) = fifos.split_at(SINKS - 1);
+        let mut tool = with(command, &[]);
+        tool.args(fast);
+        tool.args(
+            slow.iter()
+                .map(|slow| format!("{options}{}", slow.display())),
+        );
         return Ok(tool);
     }
     Ok(match name {

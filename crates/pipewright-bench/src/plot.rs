@@ -11,6 +11,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::contenders::ALL;
 use crate::report::bytes;
 
 const SIZE: (u32, u32) = (900, 520);
@@ -205,10 +206,11 @@ fn draw_key(picture: &Lines, root: &Area<'_>) -> Drawn {
     Ok(())
 }
 
-/// How the line of each contender is drawn.
+/// How the line of each contender is drawn: in every picture alike.
 fn styles(picture: &Lines) -> impl Iterator<Item = (&String, ShapeStyle)> {
-    let named = picture.lines.iter().zip(COLOURS.iter().cycle());
-    named.map(|((name, _), colour)| {
+    picture.lines.iter().map(|(name, _)| {
+        let place = ALL.iter().position(|contender| contender.name == name);
+        let colour = COLOURS[place.unwrap_or_default() % COLOURS.len()];
         let width = if name == "pipewright" { 4 } else { 2 };
         (name, colour.stroke_width(width))
     })

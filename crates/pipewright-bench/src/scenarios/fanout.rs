@@ -23,7 +23,7 @@ const PLAIN: &str = "pipewright";
 /// The tools of others, and the package that must be there.
 const TOOLS: [(&str, &str); 4] = [
     ("tee", "tee"),
-    ("pv | tee", "pv"),
+    ("pv and tee", "pv"),
     ("mbuffer", "mbuffer"),
     ("pee", "pee"),
 ];
@@ -234,7 +234,7 @@ fn call(name: &str, command: &Path, fifos: &[PathBuf]) -> io::Result<Command> {
         }
         // Its last sink is its standard output.
         "tee" => shell(r#"exec tee "$1" "$2" "$3" > "$4""#),
-        "pv | tee" => shell(r#"pv -q | exec tee "$1" "$2" "$3" > "$4""#),
+        "pv and tee" => shell(r#"pv -q | exec tee "$1" "$2" "$3" > "$4""#),
         "mbuffer" => {
             let mut tool = with(Path::new("mbuffer"), &["-q", "-m", "16M"]);
             for fifo in fifos {

@@ -264,6 +264,50 @@ fn waits_that_are_given_up_leave_nothing_behind() {
     });
 }
 
+/// The flush would sit there until the reader reads.
+#[test]
+fn a_wait_that_is_given_up_leaves_no_thread_with_a_reader_that_does_not_read() {
+    counted(|| {
+        for pipe in [overlapped, anonymous] {
+            let writers = [(); 32].map(|()| {
+                let (reader, pipe) = pipe();
+                let writer = PipeWriter::new(pipe).unwrap();
+                writer.try_send(stream(0, 10)).unwrap();
+                writer.flush_timeout(LONG).unwrap();
+                (reader, writer)
+            });
+            let before = threads();
+            for (_, writer) in &writers {
+                not_read_yet(writer);
+            }
+            // The system's own pool has threads that come and go.
+            until(|| threads() < before + 10);
+        }
+    });
+}
+
+/// Whether it leaves before the wait, in its midst or between is left to chance.
+#[test]
+fn a_reader_that_leaves_at_any_moment_of_a_wait_has_not_read() {
+    counted(|| {
+        let mut random = Random::new(31);
+        for _ in 0..400 {
+            let (reader, pipe) = overlapped();
+            let writer = PipeWriter::new(pipe).unwrap();
+            writer.try_send(stream(0, 1000)).unwrap();
+            writer.flush_timeout(LONG).unwrap();
+            let spins = random.between(0, 20_000);
+            let leaving = thread::spawn(move || {
+                (0..spins).for_each(|_| std::hint::spin_loop());
+                drop(reader);
+            });
+            let waited = writer.wait_read(LONG);
+            assert!(matches!(waited, Err(WaitError::Ended(_))), "{waited:?}");
+            leaving.join().unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_callback_may_wait_until_all_is_read() {
     counted(|| {

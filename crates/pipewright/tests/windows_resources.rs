@@ -126,7 +126,7 @@ fn overlapped_writers_have_no_thread_each() {
             writer.try_send(stream(0, 20_000)).unwrap();
         }
         for writer in &writers {
-            stalled(writer);
+            until_stalled(writer);
         }
         let stalled = threads().saturating_sub(before);
         assert!(

@@ -19,22 +19,26 @@ fn full(answers: impl IntoIterator<Item = Answer>) -> (Kernel, PipeWriter, Accep
     (kernel, writer, accepted)
 }
 
-/// A task that a thread waits for.
+/// A task that a thread waits for, with a waker that looks at the writer.
 struct Task {
+    writer: PipeWriter,
     /// Loom's own, which also wakes for no reason.
     woken: Notify,
 }
 
 impl Task {
-    fn new() -> (Arc<Task>, Waker) {
-        let woken = Notify::new();
-        let task = Arc::new(Task { woken });
+    fn new(writer: &PipeWriter) -> (Arc<Task>, Waker) {
+        let task = Arc::new(Task {
+            writer: writer.clone(),
+            woken: Notify::new(),
+        });
         (Arc::clone(&task), Waker::from(task))
     }
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
+        assert!(self.writer.progress().accepted > 0);
         self.woken.notify();
     }
 }
@@ -120,8 +124,8 @@ fn a_waker_that_is_replaced_while_it_is_woken_leaves_nobody_asleep() {
             let writer = writer.clone();
             async move { writer.written_to(end).await }
         });
-        let (_, old_waker) = Task::new();
-        let (task, waker) = Task::new();
+        let (_, old_waker) = Task::new(&writer);
+        let (task, waker) = Task::new(&writer);
         if poll(&mut written, &old_waker).is_pending() {
             // The task has moved on: the old waker is nothing to it.
             while poll(&mut written, &waker).is_pending() {
@@ -214,7 +218,7 @@ fn an_async_writer_that_found_no_room_is_woken_when_there_is_some() {
         let (kernel, writer, accepted) = full([SLOW]);
         let system = serve(&kernel);
         let mut stream = writer.async_writer();
-        let (task, waker) = Task::new();
+        let (task, waker) = Task::new(&writer);
         loop {
             let mut cx = Context::from_waker(&waker);
             match Pin::new(&mut stream).poll_write(&mut cx, b"de") {

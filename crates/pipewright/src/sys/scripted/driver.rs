@@ -13,29 +13,15 @@ use crate::sys::{Asked, Description, Driver, Opened, Pipe, Submitted, Writer};
 pub(super) struct Scripted {
     kernel: Kernel,
     pipe: Mutex<Option<Pipe>>,
-    limits: Limits,
-    inline: bool,
     me: Weak<Scripted>,
 }
 
 impl Kernel {
     /// The kernel serves this handle.
     pub(crate) fn open(&self, pipe: Pipe) -> Opened {
-        let state = self.lock();
-        let script = &state.script;
-        let (limits, inline) = (
-            Limits {
-                max_bytes: script.max_bytes,
-                max_chunks: script.max_chunks,
-            },
-            script.inline,
-        );
-        drop(state);
         let driver = Arc::new_cyclic(|me| Scripted {
             kernel: self.clone(),
             pipe: Mutex::new(Some(pipe)),
-            limits,
-            inline,
             me: Weak::clone(me),
         });
         Opened {
@@ -46,34 +32,56 @@ impl Kernel {
 
     pub(crate) fn description(&self) -> Description {
         Description {
-            mode: Some(self.lock().script.mode),
+            mode: Some(self.0.script.mode),
             label: "scripted pipe".into(),
         }
     }
 
+    /// There is something to do, unless the handle was given up.
     fn expect(&self, deed: Deed) {
-        self.lock().deeds.push_back(deed);
+        let mut state = self.lock();
+        if state.account.detached {
+            return;
+        }
+        state.deeds.push_back(deed);
+        drop(state);
         self.0.news.notify_all();
+    }
+}
+
+impl Scripted {
+    fn is_too_large(&self, operation: &Operation) -> bool {
+        let script = &self.kernel.0.script;
+        match script.mode {
+            Mode::Byte => {
+                operation.len() > script.max_bytes.max(1)
+                    || operation.chunks() > script.max_chunks.max(1)
+            }
+            Mode::Message => operation.chunks() > 1,
+        }
     }
 }
 
 impl Driver for Scripted {
     fn limits(&self) -> Limits {
-        self.limits
+        let script = &self.kernel.0.script;
+        Limits {
+            max_bytes: script.max_bytes,
+            max_chunks: script.max_chunks,
+        }
     }
 
     fn inline(&self) -> bool {
-        self.inline
+        self.kernel.0.script.inline
     }
 
     fn schedule(&self, writer: Arc<dyn Writer>) {
-        if !self.kernel.lock().account.detached {
-            self.kernel.expect(Deed::Turn(writer));
-        }
+        self.kernel.expect(Deed::Turn(writer));
     }
 
     fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted {
         let Some(driver) = self.me.upgrade() else {
+            // Whoever calls has a reference.
             return Submitted::NotReady(operation);
         };
         let mut state = self.kernel.lock();
@@ -84,12 +92,10 @@ impl Driver for Scripted {
         if state.account.detached {
             state.breach("an operation was submitted after the handle was given up");
         }
-        if state.script.mode == Mode::Byte && operation.len() > self.limits.max_bytes.max(1)
-            || operation.chunks() > self.limits.max_chunks.max(1)
-        {
+        if self.is_too_large(&operation) {
             state.breach("an operation was larger than the driver takes");
         }
-        let answer = state.script.answers.pop_front();
+        let answer = state.answers.pop_front();
         let answer = answer.unwrap_or(Answer::takes(usize::MAX));
         match answer {
             Answer::Now(end) => return state.end(operation, end),
@@ -142,8 +148,8 @@ impl Driver for Scripted {
         if cancelled.at_once {
             let landed = state.land_as(end);
             drop(state);
-            if let Some((landed, submitted)) = landed {
-                landed.writer.landed(self, submitted);
+            if let Some(landed) = landed {
+                landed.tell();
             }
             return;
         }

@@ -52,13 +52,15 @@ pub use pipewright_core::Rest;
 pub struct Kernel(Arc<Inner>);
 
 struct Inner {
+    /// What the kernel is; its answers are in the state.
+    script: Script,
     state: Mutex<State>,
     /// There is a deed to carry out, or there will be none any more.
     news: Condvar,
 }
 
 struct State {
-    script: Script,
+    answers: VecDeque<Answer>,
     deeds: VecDeque<Deed>,
     in_flight: Option<Flight>,
     /// An operation was not ready, and the driver is to be armed.
@@ -87,10 +89,12 @@ struct Flight {
 impl Kernel {
     /// A kernel that follows the script.
     #[must_use]
-    pub fn new(script: Script) -> Self {
+    pub fn new(mut script: Script) -> Self {
+        let answers = std::mem::take(&mut script.answers);
         Kernel(Arc::new(Inner {
+            script,
             state: Mutex::new(State {
-                script,
+                answers,
                 deeds: VecDeque::new(),
                 in_flight: None,
                 not_ready: None,
@@ -146,15 +150,12 @@ impl Kernel {
 
     fn carry_out(&self, deed: Deed) {
         match deed {
-            Deed::Turn(writer) => {
-                let burst = self.lock().script.burst;
-                writer.turn(burst);
-            }
+            Deed::Turn(writer) => writer.turn(self.0.script.burst),
             Deed::Ready(writer) => writer.ready(),
             Deed::Land => {
                 let landed = self.lock().land();
-                if let Some((flight, submitted)) = landed {
-                    flight.writer.landed(&*flight.driver, submitted);
+                if let Some(landed) = landed {
+                    landed.tell();
                 }
             }
         }
@@ -167,10 +168,18 @@ impl fmt::Debug for Kernel {
     }
 }
 
-/// What an operation left behind when it came back: whom to tell, and by whom.
+/// An operation that came back, of which its writer is to be told.
 struct Landed {
     writer: Arc<dyn Writer>,
     driver: Arc<Scripted>,
+    submitted: Submitted,
+}
+
+impl Landed {
+    /// To be called without the lock.
+    fn tell(self) {
+        self.writer.landed(&*self.driver, self.submitted);
+    }
 }
 
 impl State {
@@ -214,19 +223,18 @@ impl State {
     }
 
     /// The operation that is pending ends by itself, if there is one that does.
-    fn land(&mut self) -> Option<(Landed, Submitted)> {
+    fn land(&mut self) -> Option<Landed> {
         let end = self.in_flight.as_ref()?.answer.end()?;
         self.land_as(end)
     }
 
-    fn land_as(&mut self, end: End) -> Option<(Landed, Submitted)> {
+    fn land_as(&mut self, end: End) -> Option<Landed> {
         let flight = self.in_flight.take()?;
-        let submitted = self.end(flight.operation, end);
-        let landed = Landed {
+        Some(Landed {
+            submitted: self.end(flight.operation, end),
             writer: flight.writer,
             driver: flight.driver,
-        };
-        Some((landed, submitted))
+        })
     }
 
     fn breach(&mut self, rule: &'static str) {

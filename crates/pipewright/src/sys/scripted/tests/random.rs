@@ -13,20 +13,24 @@ use super::*;
 use crate::error::SendTimeoutError;
 use crate::sys::scripted::Rest;
 
-const ROUNDS: u64 = 3_000;
+const ROUNDS: u64 = 1_000;
 
 #[test]
-fn random_scripts_with_several_threads_are_accounted_for_to_the_byte() {
-    watched(|| rounds(ROUNDS, round));
+fn random_scripts_of_bytes_with_several_threads_are_accounted_for_to_the_byte() {
+    watched(|| rounds(ROUNDS, |random| round(random, Mode::Byte)));
 }
 
-fn round(random: &mut Random) {
-    let script = script(random);
+#[test]
+fn random_scripts_of_messages_with_several_threads_are_accounted_for_to_the_byte() {
+    watched(|| rounds(ROUNDS, |random| round(random, Mode::Message)));
+}
+
+fn round(random: &mut Random, mode: Mode) {
+    let script = script(random, mode);
     let stalls = script
         .answers
         .iter()
         .any(|answer| matches!(answer, Answer::Stalls(_)));
-    let mode = script.mode;
     let kernel = Kernel::new(script);
     let told = Told::default();
     let builder = told.listen(PipeWriter::builder().mode(mode));
@@ -43,7 +47,7 @@ fn round(random: &mut Random) {
             scope.spawn(move || send(&writer, random))
         });
         attach(&kernel, &writer);
-        for _ in 0..random.below(300) {
+        for _ in 0..random.below(40) {
             thread::yield_now();
         }
         end(&writer, stalls, random);
@@ -71,7 +75,7 @@ fn round(random: &mut Random) {
     assert!(fates.iter().all(Fate::is_freed));
 }
 
-fn script(random: &mut Random) -> Script {
+fn script(random: &mut Random, mode: Mode) -> Script {
     let answers = (0..random.below(12)).map(|_| answer(random)).collect();
     Script {
         answers,
@@ -79,11 +83,7 @@ fn script(random: &mut Random) -> Script {
         max_bytes: random.between(1, 70_000),
         max_chunks: random.between(1, 3),
         burst: random.between(1, 4),
-        mode: if random.one_in(4) {
-            Mode::Message
-        } else {
-            Mode::Byte
-        },
+        mode,
     }
 }
 

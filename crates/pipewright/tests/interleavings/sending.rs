@@ -6,7 +6,8 @@ use pipewright::{Outcome, PipeWriter};
 
 use super::*;
 
-/// Lets two threads send, and closes.
+/// Lets two threads send, waits until all is written without anything else that
+/// might set it going, and closes.
 fn two_senders(answers: impl IntoIterator<Item = Answer>) {
     let kernel = kernel(answers);
     let (writer, accepted) = (writer(&kernel), Accepted::default());
@@ -16,10 +17,12 @@ fn two_senders(answers: impl IntoIterator<Item = Answer>) {
         thread::spawn(move || assert!(accepted.send(&writer, "bb")))
     };
     assert!(accepted.send(&writer, "aaa"));
+    assert!(accepted.send(&writer, "c"));
     sender.join().unwrap();
+    writer.flush_timeout(LONG).unwrap();
     let summary = writer.close_timeout(LONG).unwrap();
     system.join().unwrap();
-    assert_eq!(summary.written, 5);
+    assert_eq!(summary.written, 6);
     settle(&kernel, &writer, &accepted);
 }
 
@@ -116,6 +119,7 @@ fn a_writer_whose_threads_may_not_write_inline_loses_no_message() {
         };
         accepted.send(&writer, "d");
         sender.join().unwrap();
+        writer.flush_timeout(LONG).unwrap();
         writer.close_timeout(LONG).unwrap();
         system.join().unwrap();
         assert_eq!(settle(&kernel, &writer, &accepted).written, 4);
@@ -133,6 +137,7 @@ fn a_burst_that_meets_a_sender_loses_no_message() {
         let system = serve(&kernel);
         accepted.send(&writer, "abc");
         accepted.send(&writer, "de");
+        writer.flush_timeout(LONG).unwrap();
         writer.close_timeout(LONG).unwrap();
         system.join().unwrap();
         assert_eq!(settle(&kernel, &writer, &accepted).written, 5);
@@ -151,8 +156,9 @@ fn what_the_system_lacked_resources_for_is_written_after_a_pause() {
             let (writer, accepted) = (writer.clone(), accepted.clone());
             thread::spawn(move || accepted.send(&writer, "e"))
         };
-        clock::advance(LONG);
+        clock::advance(LONG / 2);
         sender.join().unwrap();
+        writer.flush_timeout(LONG).unwrap();
         writer.close_timeout(LONG).unwrap();
         system.join().unwrap();
         assert_eq!(settle(&kernel, &writer, &accepted).written, 5);

@@ -223,6 +223,22 @@ fn a_writer_that_was_dropped_writes_what_it_has_and_then_lingers_no_more() {
 }
 
 #[test]
+fn a_writer_that_has_ended_does_not_linger_for_a_permit_that_is_left() {
+    explore(|| {
+        let kernel = kernel([SLOW]);
+        let writer = writer(&kernel);
+        let system = serve(&kernel);
+        writer.try_send("abc").unwrap();
+        let permit = writer.try_reserve(1).unwrap();
+        drop(writer);
+        pipewright::wait_lingering(LONG).unwrap();
+        assert_eq!(clock::timers(), 0);
+        drop(permit);
+        system.join().unwrap();
+    });
+}
+
+#[test]
 fn a_writer_that_lingers_too_long_is_stopped() {
     explore(|| {
         let kernel = kernel([STALLED]);

@@ -166,6 +166,30 @@ fn what_the_system_lacked_resources_for_is_written_after_a_pause() {
 }
 
 #[test]
+fn a_pause_that_is_over_before_its_timer_is_noted_does_not_end_the_next_one() {
+    explore(|| {
+        let lack = Answer::Now(End::Exhausted(12));
+        let kernel = kernel([lack, lack]);
+        let (writer, accepted) = (writer(&kernel), Accepted::default());
+        let system = serve(&kernel);
+        let time = thread::spawn(|| {
+            for _ in 0..2 {
+                while clock::timers() == 0 {
+                    thread::yield_now();
+                }
+                clock::advance(LONG / 4);
+            }
+        });
+        accepted.send(&writer, "abcd");
+        writer.flush_timeout(LONG).unwrap();
+        time.join().unwrap();
+        writer.close_timeout(LONG).unwrap();
+        system.join().unwrap();
+        assert_eq!(settle(&kernel, &writer, &accepted).written, 4);
+    });
+}
+
+#[test]
 fn a_lack_of_resources_that_lasts_ends_the_writer_and_gives_all_back() {
     explore(|| {
         let kernel = kernel([Answer::Now(End::Exhausted(12)); 17]);

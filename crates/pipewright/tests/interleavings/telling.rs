@@ -167,9 +167,9 @@ fn a_callback_may_stop_the_writer_that_another_closes() {
 }
 
 #[test]
-fn a_callback_on_a_senders_thread_may_wait_for_its_writer() {
+fn a_callback_may_wait_for_its_writer_while_another_thread_serves_it() {
     explore(|| {
-        let kernel = kernel([Answer::takes(usize::MAX), SLOW]);
+        let kernel = kernel([SLOW, SLOW]);
         let accepted = Accepted::default();
         let (builder, slot) = calling(move |writer, progress| {
             if progress.outcome.is_none() {

@@ -140,6 +140,26 @@ fn a_waker_that_is_replaced_while_it_is_woken_leaves_nobody_asleep() {
 }
 
 #[test]
+fn what_a_burst_has_written_is_told_although_its_next_operation_stalls() {
+    explore(|| {
+        let mut script = Script::new([SLOW, Answer::takes(2), STALLED]);
+        script.max_bytes = 2;
+        script.burst = 16;
+        let kernel = Kernel::new(script);
+        let (writer, accepted) = (writer(&kernel), Accepted::default());
+        let system = serve(&kernel);
+        accepted.send(&writer, "abcd");
+        let end = writer.position();
+        accepted.send(&writer, "ef");
+        writer.wait_written(end, LONG).unwrap();
+        writer.cancel();
+        writer.wait_ended(LONG).unwrap();
+        system.join().unwrap();
+        settle(&kernel, &writer, &accepted);
+    });
+}
+
+#[test]
 fn everybody_who_waits_learns_of_a_failure() {
     explore(|| {
         let fault = Fault::refused(32);

@@ -31,7 +31,7 @@ pub(crate) mod system;
 #[cfg(any(loom, fuzzing))]
 pub use system::Pipe;
 
-#[cfg(all(test, unix, not(any(loom, fuzzing))))]
+#[cfg(all(test, not(any(loom, fuzzing))))]
 mod tests;
 
 use std::collections::VecDeque;

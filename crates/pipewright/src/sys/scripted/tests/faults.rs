@@ -3,10 +3,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::time::Duration;
 
 use super::common::data::stream;
+use super::common::news::wait_for;
 use super::common::wakers::{Wakes, poll_with};
 use super::common::{LONG, until, watched};
 use super::*;
@@ -253,8 +253,7 @@ impl Waiters {
             let outcome = expect(poll_with(waiter.as_mut().unwrap(), waker));
             assert_eq!(code(&outcome), Some(raw));
         }
-        let mut fds = [PollFd::new(&self.waitable, PollFlags::IN)];
-        assert_eq!(poll(&mut fds, Some(&Timespec::default())), Ok(1));
+        assert!(wait_for(&self.waitable, Some(Duration::ZERO)));
     }
 }
 

@@ -22,6 +22,7 @@ mod resumed;
 mod senders;
 #[cfg(target_os = "linux")]
 mod stalled;
+mod zoo;
 
 /// How often something is done: as often as this, or so many times as often.
 fn times(often: u64) -> u64 {

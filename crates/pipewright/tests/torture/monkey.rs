@@ -3,82 +3,22 @@
 //! what everybody was told.
 
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use pipewright::{Builder, Permit, PipeWriter, Progress, Unsent, WeakPipeWriter};
+use pipewright::{Builder, Permit, PipeWriter, Progress};
 
 use crate::common::data::{stream, when_freed};
 use crate::common::ends::{on_a_thread, pipe, unix_stream};
 use crate::common::wakers::{poll_once, poll_with, when_woken};
 use crate::common::{Random, rounds, until, watched};
 use crate::times;
-
-/// What everybody was told of one writer.
-#[derive(Debug, Default)]
-struct Book {
-    weak: OnceLock<WeakPipeWriter>,
-    /// Accepted, as the sends said.
-    accepted: AtomicU64,
-    /// Given back as unsent.
-    taken: AtomicU64,
-}
-
-impl Book {
-    fn accept(&self, len: usize) {
-        self.accepted.fetch_add(len as u64, Ordering::SeqCst);
-    }
-
-    fn take(&self, unsent: &Unsent) {
-        self.taken.fetch_add(unsent.len(), Ordering::SeqCst);
-    }
-}
-
-/// All books, and choices for user code that the writers run.
-#[derive(Debug)]
-struct Zoo {
-    books: Vec<Book>,
-    random: Mutex<Random>,
-}
-
-impl Zoo {
-    fn choose(&self, limit: usize) -> usize {
-        self.random.lock().unwrap().below(limit)
-    }
-
-    /// What callbacks, wakers and destructors do with any of the writers.
-    fn user_code(&self) {
-        let book = &self.books[self.choose(self.books.len())];
-        let Some(writer) = book.weak.get().and_then(WeakPipeWriter::upgrade) else {
-            return;
-        };
-        match self.choose(12) {
-            0..=2 if writer.try_send_slice(b"from user code").is_ok() => book.accept(14),
-            3 => drop(writer.progress()),
-            4 => drop(writer.take_progress()),
-            5 => drop(writer.flush_timeout(Duration::from_micros(100))),
-            6 => drop(writer.reserve_timeout(10, Duration::from_micros(100))),
-            7 => {
-                let _ = poll_once(&mut Box::pin(writer.ended()));
-            }
-            8 if self.choose(20) == 0 => writer.cancel(),
-            8 if self.choose(20) == 0 => writer.finish(),
-            9 => drop(writer.clone()),
-            _ => {}
-        }
-    }
-
-    /// User code that may panic, where that is the library's affair.
-    fn bad_user_code(&self) {
-        self.user_code();
-        assert!(self.choose(100) > 0, "on purpose");
-    }
-}
+use crate::zoo::{Book, Zoo};
 
 /// The books agree in every snapshot.
 #[track_caller]
@@ -363,10 +303,7 @@ impl OpenCage {
 
 /// Four threads with three writers.
 fn monkeys_play(random: &mut Random, mut cage: impl FnMut(&Arc<Zoo>, usize, &mut Random) -> Cage) {
-    let zoo = Arc::new(Zoo {
-        books: (0..3).map(|_| Book::default()).collect(),
-        random: Mutex::new(random.fork()),
-    });
+    let zoo = Zoo::new(3, random);
     let cages: Vec<_> = (0..3).map(|n| cage(&zoo, n, random)).collect();
     for (book, cage) in zoo.books.iter().zip(&cages) {
         book.weak.set(cage.writer.downgrade()).unwrap();

@@ -77,7 +77,7 @@ impl Call {
     }
 
     fn interrupt(&self, pause: Duration) {
-        let state = self.state();
+        let mut state = self.state();
         if !state.active {
             return;
         }
@@ -86,17 +86,13 @@ impl Call {
             // What the call answers changes nothing: the end of the thread's own tells.
             unsafe { CancelSynchronousIo(thread.as_raw_handle()) };
         }
-        drop(state);
+        // Under the lock: were it noted only after it is over, it would take the place
+        // of the next one, and nobody would cancel again.
         let waker = Waker::from(Arc::new(Again(Weak::clone(&self.me), pause)));
         let timer = Timer::start(Instant::now() + pause, waker).ok();
-        let mut state = self.state();
-        let unneeded = if state.active {
-            std::mem::replace(&mut state.again, timer)
-        } else {
-            timer
-        };
+        let replaced = std::mem::replace(&mut state.again, timer);
         drop(state);
-        drop(unneeded);
+        drop(replaced);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -327,8 +327,12 @@ impl Pause {
         let misses = self.misses.fetch_add(1, Ordering::Relaxed);
         let pause = (Self::FIRST * 2_u32.pow(misses.min(10))).min(Self::LONGEST);
         let waker = Waker::from(Arc::new(Ready(writer)));
-        let timer = Timer::start(Instant::now() + pause, waker)?;
-        self.keep(Some(timer));
+        // Under the lock: were it noted only after it is over, it would take the place
+        // of the next one, and end that.
+        let mut slot = self.timer();
+        let replaced = slot.replace(Timer::start(Instant::now() + pause, waker)?);
+        drop(slot);
+        drop(replaced);
         Ok(())
     }
 
@@ -337,13 +341,11 @@ impl Pause {
     }
 
     pub(super) fn end(&self) {
-        self.keep(None);
+        let ended = self.timer().take();
+        drop(ended);
     }
 
-    fn keep(&self, timer: Option<Timer>) {
-        let mut slot = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = std::mem::replace(&mut *slot, timer);
-        drop(slot);
-        drop(replaced);
+    fn timer(&self) -> MutexGuard<'_, Option<Timer>> {
+        self.timer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

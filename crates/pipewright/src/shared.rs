@@ -25,6 +25,7 @@ use pipewright_core::{Config, Core, Operation, Position, Refused, Retry};
 use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
+use crate::panics::contain;
 use crate::state::{AfterSend, State, Work};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -75,6 +76,20 @@ impl Shared {
         let value = act(&mut state);
         state.conclude(effects);
         value
+    }
+}
+
+impl Drop for Shared {
+    /// What nobody has taken back goes piece by piece: its destructors are user code,
+    /// and two that panic in one drop would end the process.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = state.core.take_unsent() else {
+            return;
+        };
+        for bytes in left.in_doubt.into_iter().chain(left.unsent) {
+            contain(move || drop(bytes));
+        }
     }
 }
 

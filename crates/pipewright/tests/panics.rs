@@ -173,3 +173,27 @@ fn a_timed_wake_with_a_payload_that_panics_harms_nobody() {
         assert_alive(reader, &other);
     });
 }
+
+#[test]
+fn destructors_of_unsent_messages_that_panic_end_nothing() {
+    alone(|| {
+        let (_reader, stalled, _) = full_pipe();
+        let writer = PipeWriter::builder()
+            .linger(Duration::ZERO)
+            .build(stalled)
+            .unwrap();
+        let freed = Arc::new(AtomicUsize::new(0));
+        for n in 0..3 {
+            let frees = Arc::clone(&freed);
+            let message = when_freed(stream(n * 5_000, 5_000), move || {
+                frees.fetch_add(1, Ordering::SeqCst);
+                panic!("on purpose");
+            });
+            writer.try_send(message).unwrap();
+        }
+        drop(writer);
+        until(|| freed.load(Ordering::SeqCst) == 3);
+        let (reader, writer) = panicking(|_| {});
+        assert_alive(reader, &writer);
+    });
+}

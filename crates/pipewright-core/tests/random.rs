@@ -12,10 +12,9 @@ mod model;
 
 use std::num::NonZeroU64;
 
-use model::finale::Finale;
+use model::PAYLOAD_MAX;
+use model::finale::{Finale, play};
 use model::script::{Amount, Step};
-use model::trial::Trial;
-use model::{PAYLOAD_MAX, naive::Life};
 use pipewright_core::{Config, JOIN_MAX, Limits, Mode, Rest};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -70,18 +69,9 @@ fn run(
     after: &[Step],
     finale: Finale,
 ) {
-    let mut trial = Trial::new(Config { capacity, mode });
     let attach = [Step::Attach(limits)];
-    for step in before.iter().chain(&attach).chain(after) {
-        trial.take(*step);
-    }
-    // Byte by byte, a long queue takes its time: it ends by a stop then.
-    let pace = trial.model.limits.unwrap_or_default().max_bytes.max(1);
-    let open = matches!(trial.model.life, Life::Open | Life::Finishing);
-    if open && trial.model.queued() / pace > 1_000 {
-        trial.take(Step::Stop);
-    }
-    trial.wind_up(finale);
+    let script = before.iter().chain(&attach).chain(after).copied();
+    play(Config { capacity, mode }, script, finale);
 }
 
 fn capacity() -> impl Strategy<Value = NonZeroU64> {

@@ -1,6 +1,6 @@
 //! How a script is brought to its end, and what must hold then.
 
-use pipewright_core::{Limits, Outcome};
+use pipewright_core::{Config, Limits, Outcome};
 
 use super::PAYLOAD_MAX;
 use super::naive::Life;
@@ -14,6 +14,21 @@ pub(crate) enum Finale {
     Drain,
     /// Stop; what is in flight has this fate.
     Stop(Step),
+}
+
+/// A script from its beginning to its end.
+pub(crate) fn play(config: Config, script: impl IntoIterator<Item = Step>, finale: Finale) {
+    let mut trial = Trial::new(config);
+    for step in script {
+        trial.take(step);
+    }
+    // Byte by byte, a long queue takes its time: it ends by a stop then.
+    let pace = trial.model.limits.unwrap_or_default().max_bytes.max(1);
+    let open = matches!(trial.model.life, Life::Open | Life::Finishing);
+    if open && trial.model.queued() / pace > 1_000 {
+        trial.take(Step::Stop);
+    }
+    trial.wind_up(finale);
 }
 
 /// Ends.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 
+use crate::os;
 use crate::quantity;
 use crate::spec::{OnFull, Spec};
 
 /// Copies standard input to any number of sinks at once. Each has its own buffer,
 /// and a slow one does not stall the others until its buffer is full.
 #[derive(Debug, Parser)]
-#[command(name = "pipewright", version, after_help = AFTER, override_usage = USAGE)]
+#[command(name = "pipewright", version, after_help = after(), override_usage = USAGE)]
 #[command(
     disable_help_flag = true,
     disable_version_flag = true,
@@ -42,8 +43,8 @@ struct Args {
     #[arg(verbatim_doc_comment)]
     linger: Option<Duration>,
 
-    /// Time to wait for the reader of a FIFO
-    /// [default: no limit] or a socket [default: 0]
+    /// Time to wait for the reader of a pipe
+    /// [default: no limit] or its server [default: 0]
     #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
     #[arg(verbatim_doc_comment)]
     connect_timeout: Option<Duration>,
@@ -63,15 +64,12 @@ struct Args {
 
 const USAGE: &str = "pipewright [OPTIONS] SINK...";
 
-const AFTER: &str = "\
+/// What is told after the options; in parts the operating system's own.
+fn after() -> String {
+    format!(
+        "\
 Sinks:
-  -             standard output
-  PATH          a file (created or emptied), a device, an existing FIFO
-  exec:COMMAND  the standard input of a shell command; all after exec: is sh's
-  unix:PATH     a Unix socket that somebody listens on
-  listen:PATH   a FIFO, created here and removed at the end; waits for a reader
-  file:PATH     a path that looks like something else, as -, a:b or a=b@c;
-                what begins with ./ or / is a path as well
+{sinks}
   NAME=VALUE,...@SINK
                 a sink with options: buffer=SIZE, on-full=POLICY, name=TEXT
 
@@ -81,9 +79,7 @@ Policies for full buffers (--on-full for all, on-full=...@SINK for one):
   detach        it is given up; its command is left alone
 
 Examples:
-  pipewright copy.img exec:sha256sum 'exec:gzip > copy.gz' < disk.img
-  tail -f log | pipewright - on-full=drop-newest,buffer=1M@unix:/run/collector
-  producer | pipewright - on-full=detach@listen:tap | consumer
+{examples}
 
 SIZEs take K, M, G, T (powers of 1024) or KB, MB, ... (of 1000); TIMEs are in
 seconds, or take ms, s, m, h.
@@ -93,8 +89,12 @@ Exit status:
   1  some sink did not: it failed, was detached, or missed something
   2  the command line makes no sense
   3  the input could not be read to its end
-  130 and 143  SIGINT or SIGTERM came: no more was read, and sinks had time to
-     take what was (see --linger); a second one ends at once";
+{signals}",
+        sinks = os::SINKS,
+        examples = os::EXAMPLES,
+        signals = os::SIGNALS,
+    )
+}
 
 /// How statistics are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -9,6 +9,8 @@
 //! os                     everything that differs between operating systems
 //! ```
 
+#![deny(unsafe_code)]
+
 mod args;
 mod block;
 mod copy;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::os::{Exit, Kind, Signal, Trouble};
+use crate::os::{self, Exit, Kind, Signal, Trouble};
 
 /// How a run went.
 pub(crate) struct Report {
@@ -120,7 +120,7 @@ impl SinkReport {
             let _ = write!(said, "{}; ", trouble.message);
         }
         if let Some(exit) = self.exit.filter(|_| self.fate != Fate::Dropped) {
-            let _ = write!(said, "{}; ", exit_in_words(exit));
+            let _ = write!(said, "{}; ", os::exit_in_words(exit));
         }
         let _ = write!(said, "it got {} bytes", self.written);
         if self.unsent > 0 {
@@ -130,16 +130,6 @@ impl SinkReport {
             let _ = write!(said, ", {} more are in doubt", self.in_doubt);
         }
         Some(said)
-    }
-}
-
-fn exit_in_words(exit: Exit) -> String {
-    match exit {
-        // What the shell says: POSIX, "Exit Status for Commands".
-        Exit::Status(127) => "the command was not found (status 127)".into(),
-        Exit::Status(126) => "the command cannot be executed (status 126)".into(),
-        Exit::Status(status) => format!("the command exited with status {status}"),
-        Exit::Signal(signal) => format!("the command was killed by signal {signal}"),
     }
 }
 

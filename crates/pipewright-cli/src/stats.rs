@@ -6,7 +6,7 @@
 //! | field of a sink | meaning |
 //! | --- | --- |
 //! | `name` | as on the command line, or its `name=` |
-//! | `kind` | `stdout`, `file`, `fifo`, `device`, `exec`, `unix`, `listen` |
+//! | `kind` | `stdout`, `file`, `fifo`, `pipe` (a named pipe of Windows), `device`, `exec`, `unix`, `listen` |
 //! | `outcome` | `complete`, `dropped`, `detached`, `stopped`, `failed` |
 //! | `accepted` | taken into its buffer: `written + unsent + in_doubt` |
 //! | `written` | handed to the operating system, and taken by it |
@@ -23,7 +23,7 @@
 //! | `read` | bytes of input |
 //! | `accepted`, `written`, `dropped`, `unsent`, `in_doubt` | sums over the sinks |
 //! | `duration_seconds` | of the whole run |
-//! | `signal` | the name of the signal that ended it, or null |
+//! | `signal` | the name of the signal that ended it (on Windows `Ctrl-C`, `Ctrl-Break`, `close`, `logoff`, `shutdown`), or null |
 //! | `exit_status` | of `pipewright` itself |
 
 use std::io::Write;
@@ -100,11 +100,6 @@ impl<'a> Stats<'a> {
 
 impl<'a> Sink<'a> {
     fn new(sink: &'a SinkReport) -> Self {
-        let (exit_status, exit_signal) = match sink.exit {
-            Some(Exit::Status(status)) => (Some(status), None),
-            Some(Exit::Signal(signal)) => (None, Some(signal)),
-            None => (None, None),
-        };
         Sink {
             name: &sink.name,
             kind: sink.kind,
@@ -116,8 +111,8 @@ impl<'a> Sink<'a> {
             in_doubt: sink.in_doubt,
             error: sink.trouble.as_ref().map(|trouble| &*trouble.message),
             os_error: sink.trouble.as_ref().and_then(|trouble| trouble.os_error),
-            exit_status,
-            exit_signal,
+            exit_status: sink.exit.and_then(Exit::status),
+            exit_signal: sink.exit.and_then(Exit::signal),
             duration_seconds: sink.duration.as_secs_f64(),
         }
     }

@@ -6,27 +6,32 @@
 //! * `Opener`, which opens the targets of one run, and knows them all, so that no
 //!   file is written by two sinks or is the input as well;
 //! * `CreatedFifo`, something that was put into the file system to be connected
-//!   to, and is removed at the end;
-//! * `Child`, a shell command, and `Exit`s of it;
+//!   to, and is removed at the end, if there is such a thing;
+//! * `Child`, a shell command, and `exit_in_words`, how it ended;
 //! * `Input` and `Waker`: standard input, and how a read of it is ended;
 //! * `watch_signals`, which reports requests to end;
 //! * `release_stdout`, after which this process has standard output open only as
 //!   far as a sink has;
-//! * `tail`, the end of an `OsStr`.
-
-#![cfg_attr(not(unix), allow(dead_code, reason = "nothing is opened there yet"))]
+//! * `tail`, the end of an `OsStr`, after a part that is valid UTF-8;
+//! * `SINKS`, `EXAMPLES` and `SIGNALS`, the parts of the help that are its own.
 
 use std::io;
+
+mod in_use;
+pub(crate) use in_use::InUse;
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::*;
 
-#[cfg(not(unix))]
-mod unsupported;
-#[cfg(not(unix))]
-pub(crate) use unsupported::*;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+#[cfg(not(any(unix, windows)))]
+compile_error!("pipewright needs Unix or Windows: nobody has said how sinks are opened elsewhere");
 
 /// What a target turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -34,7 +39,10 @@ pub(crate) use unsupported::*;
 pub(crate) enum Kind {
     Stdout,
     File,
+    #[cfg(unix)]
     Fifo,
+    #[cfg(windows)]
+    Pipe,
     Device,
     Exec,
     Unix,
@@ -47,6 +55,27 @@ pub(crate) struct Opened {
     pub(crate) pipe: Pipe,
     pub(crate) child: Option<Child>,
     pub(crate) created: Option<CreatedFifo>,
+}
+
+impl Opened {
+    /// Open now; whether nobody else has the same open file description.
+    pub(crate) fn now(kind: Kind, handle: Handle, sole_owner: bool) -> Self {
+        Opened::of(kind, Pipe::Open { handle, sole_owner })
+    }
+
+    /// To be opened by a thread that may wait.
+    pub(crate) fn awaited(kind: Kind, opening: Opening) -> Self {
+        Opened::of(kind, Pipe::Awaited(opening))
+    }
+
+    fn of(kind: Kind, pipe: Pipe) -> Self {
+        Opened {
+            kind,
+            pipe,
+            child: None,
+            created: None,
+        }
+    }
 }
 
 pub(crate) enum Pipe {
@@ -63,7 +92,26 @@ pub(crate) type Opening = Box<dyn FnOnce() -> Result<Handle, Trouble> + Send>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Status(i32),
+    #[cfg(unix)]
     Signal(i32),
+}
+
+impl Exit {
+    pub(crate) fn status(self) -> Option<i32> {
+        match self {
+            Exit::Status(status) => Some(status),
+            #[cfg(unix)]
+            Exit::Signal(_) => None,
+        }
+    }
+
+    pub(crate) fn signal(self) -> Option<i32> {
+        match self {
+            Exit::Status(_) => None,
+            #[cfg(unix)]
+            Exit::Signal(signal) => Some(signal),
+        }
+    }
 }
 
 /// A request to end.

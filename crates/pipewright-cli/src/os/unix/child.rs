@@ -91,3 +91,14 @@ fn exit(status: ExitStatus) -> Exit {
         (None, signal) => Exit::Signal(signal.unwrap_or_default()),
     }
 }
+
+/// How it ended, for people.
+pub(crate) fn exit_in_words(exit: Exit) -> String {
+    match exit {
+        // What the shell says: POSIX, "Exit Status for Commands".
+        Exit::Status(127) => "the command was not found (status 127)".into(),
+        Exit::Status(126) => "the command cannot be executed (status 126)".into(),
+        Exit::Status(status) => format!("the command exited with status {status}"),
+        Exit::Signal(signal) => format!("the command was killed by signal {signal}"),
+    }
+}

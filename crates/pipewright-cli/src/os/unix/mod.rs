@@ -1,6 +1,7 @@
 //! Unix.
 
 mod child;
+mod help;
 mod input;
 mod open;
 mod signals;
@@ -12,7 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Mode, OFlags};
 
-pub(crate) use child::Child;
+pub(crate) use child::{Child, exit_in_words};
+pub(crate) use help::{EXAMPLES, SIGNALS, SINKS};
 pub(crate) use input::{Input, Waker};
 pub(crate) use open::{CreatedFifo, Opener};
 pub(crate) use signals::watch_signals;

@@ -1,6 +1,5 @@
 //! Opening targets.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,15 +13,14 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use super::Child;
-use crate::os::{Kind, Opened, Opening, Pipe, Trouble};
+use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
 use crate::text::printable;
 
 /// Opens the targets of one run.
 pub(crate) struct Opener {
     connect_timeout: Option<Duration>,
-    /// Files and pipes that are in use, and as what.
-    in_use: HashMap<Identity, String>,
+    in_use: InUse<Identity>,
 }
 
 /// A FIFO that was created here.
@@ -41,7 +39,7 @@ impl Opener {
     pub(crate) fn new(connect_timeout: Option<Duration>) -> Self {
         let mut opener = Opener {
             connect_timeout,
-            in_use: HashMap::new(),
+            in_use: InUse::default(),
         };
         if let Ok(input) = fstat(io::stdin()) {
             // It is the first: nothing can be in its way.
@@ -60,7 +58,7 @@ impl Opener {
             Target::Unix(path) => {
                 let (path, limit) = (path.clone(), self.connect_timeout.unwrap_or_default());
                 let opening = Box::new(move || connect(&path, limit));
-                Ok(awaited(Kind::Unix, opening))
+                Ok(Opened::awaited(Kind::Unix, opening))
             }
         }
     }
@@ -73,7 +71,7 @@ impl Opener {
             return Err(Trouble::from(Errno::BADF).hint(hint));
         }
         self.claim(&stat, format!("'{name}'"))?;
-        Ok(open(Kind::Stdout, handle, false))
+        Ok(Opened::now(Kind::Stdout, handle, false))
     }
 
     fn open_path(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
@@ -94,7 +92,7 @@ impl Opener {
             // another sink.
             ftruncate(&handle, 0)?;
         }
-        Ok(open(kind, handle, true))
+        Ok(Opened::now(kind, handle, true))
     }
 
     /// `ENXIO`: a FIFO without a reader, or something that cannot be opened at all.
@@ -104,7 +102,10 @@ impl Opener {
             FileType::Fifo => {
                 self.claim(&stat, format!("'{name}'"))?;
                 let options = fifo::OpenOptions::new().follow_links(true);
-                Ok(awaited(Kind::Fifo, self.fifo_opening(path, options)))
+                Ok(Opened::awaited(
+                    Kind::Fifo,
+                    self.fifo_opening(path, options),
+                ))
             }
             FileType::Socket => {
                 let hint = format!("it is a socket: unix:{}", printable(path.as_os_str()));
@@ -132,7 +133,7 @@ impl Opener {
         let opening = self.fifo_opening(path, fifo::OpenOptions::new());
         Ok(Opened {
             created,
-            ..awaited(Kind::Listen, opening)
+            ..Opened::awaited(Kind::Listen, opening)
         })
     }
 
@@ -144,20 +145,14 @@ impl Opener {
         Box::new(move || Ok(options.open(path, limit)?))
     }
 
-    /// Notes that a file or pipe is in use: two sinks would write over each other,
-    /// or the copy would feed itself. Devices may be used as often as one likes.
+    /// Notes that it is in use, unless it is a device: those may be used as often as
+    /// one likes.
     fn claim(&mut self, stat: &Stat, user: String) -> Result<(), Trouble> {
         let file_type = FileType::from_raw_mode(stat.st_mode);
         if !matches!(file_type, FileType::RegularFile | FileType::Fifo) {
             return Ok(());
         }
-        if let Some(user) = self.in_use.get(&Identity::of(stat)) {
-            return Err(Trouble::own(format!(
-                "it is the same file or pipe as {user}"
-            )));
-        }
-        self.in_use.insert(Identity::of(stat), user);
-        Ok(())
+        self.in_use.claim(Identity::of(stat), user)
     }
 }
 
@@ -186,30 +181,11 @@ impl CreatedFifo {
     }
 }
 
-fn open(kind: Kind, handle: OwnedFd, sole_owner: bool) -> Opened {
-    let pipe = Pipe::Open { handle, sole_owner };
-    Opened {
-        kind,
-        pipe,
-        child: None,
-        created: None,
-    }
-}
-
-fn awaited(kind: Kind, opening: Opening) -> Opened {
-    Opened {
-        kind,
-        pipe: Pipe::Awaited(opening),
-        child: None,
-        created: None,
-    }
-}
-
 fn open_command(command: &OsStr) -> Result<Opened, Trouble> {
     let (child, stdin) = Child::start(command)?;
     Ok(Opened {
         child: Some(child),
-        ..open(Kind::Exec, stdin, true)
+        ..Opened::now(Kind::Exec, stdin, true)
     })
 }
 

@@ -1,14 +1,13 @@
 //! Every sink gets everything, and a slow one costs the others nothing until its
 //! buffer is full; then its policy says what happens.
 
-#![cfg(unix)]
-
 #[cfg(test)]
 mod common;
 
+use std::fs::File;
 use std::process::Stdio;
 
-use common::{Folder, MIB, SHA256, assert_same, random, read_all};
+use common::{Folder, MIB, assert_same, helper, random, read_all};
 
 /// A folder with an input file of this many bytes.
 fn with_input(len: usize) -> (Folder, Vec<u8>) {
@@ -18,12 +17,19 @@ fn with_input(len: usize) -> (Folder, Vec<u8>) {
     (folder, input)
 }
 
+/// Reads to the end; how much of the input that was, from its beginning.
+fn read_all_of(reader: &mut File, input: &[u8]) -> usize {
+    let got = read_all(reader);
+    assert_same(&got, &input[..got.len()]);
+    got.len()
+}
+
 #[test]
 fn three_sinks_get_byte_identical_data() {
     let (folder, input) = with_input(33 * MIB + 12_345);
-    let hash = format!("exec:{SHA256} > hash");
-    let slow = "exec:dd of=slow bs=1000 2> /dev/null";
-    let args = ["copy", &hash, slow];
+    let piped = helper::exec("", "cat piped");
+    let short = helper::exec("buffer=64K", "cat short");
+    let args = ["copy", &piped, &short];
     let ended = folder
         .start_with(&args, folder.open("input"), Stdio::piped())
         .end();
@@ -34,11 +40,8 @@ fn three_sinks_get_byte_identical_data() {
         ended.stderr
     );
     assert_same(&folder.read("copy"), &input);
-    assert_same(&folder.read("slow"), &input);
-    assert_eq!(
-        folder.text("hash"),
-        folder.shell(&format!("{SHA256} < input"))
-    );
+    assert_same(&folder.read("piped"), &input);
+    assert_same(&folder.read("short"), &input);
     assert_eq!(ended.bytes_read(), input.len() as u64);
 }
 
@@ -47,7 +50,7 @@ fn an_input_in_pieces_of_any_size_arrives_whole() {
     use std::io::Write;
     let folder = Folder::new();
     let input = random(3 * MIB);
-    let mut running = folder.start(&["copy", "-", "exec:cat > piped"]);
+    let mut running = folder.start(&["copy", "-", &helper::exec("", "cat piped")]);
     let mut stdin = running.stdin.take().unwrap();
     let pieces = input.clone();
     let feeder = std::thread::spawn(move || {
@@ -73,22 +76,21 @@ fn an_input_in_pieces_of_any_size_arrives_whole() {
 
 #[test]
 fn a_stalled_sink_that_drops_does_not_hold_up_a_fast_one() {
-    let (folder, input) = with_input(32 * MIB);
-    let args = ["-", "on-full=drop-newest,buffer=256K@stalled"];
-    let (mut running, mut stalled) = folder.start_stalled(&args, folder.open("input"));
+    let (folder, input) = (Folder::new(), random(32 * MIB));
+    let args = ["-", &folder.tap("on-full=drop-newest,buffer=256K")];
+    let (mut running, mut stalled) = folder.start_stalled_on(&args, &input);
     assert_same(&running.read_stdout(), &input);
     // Only now the other begins to read.
-    let got = read_all(&mut stalled);
+    let got = 1 + read_all_of(&mut stalled, &input[1..]);
     let ended = running.end();
-    assert_same(&got, &input[..got.len()]);
     assert_eq!(ended.code, 1);
     assert_eq!(
         (ended.outcome(0), ended.outcome(1)),
         ("complete", "dropped")
     );
-    assert_eq!(ended.count(1, "written"), got.len() as u64);
-    assert_eq!(ended.count(1, "dropped"), (input.len() - got.len()) as u64);
-    assert!(got.len() >= 256 << 10, "its buffer was used: {}", got.len());
+    assert_eq!(ended.count(1, "written"), got as u64);
+    assert_eq!(ended.count(1, "dropped"), (input.len() - got) as u64);
+    assert!(got >= 256 << 10, "its buffer was used: {got}");
     assert!(
         ended.complaint("stalled").contains("bytes dropped"),
         "{}",
@@ -98,20 +100,19 @@ fn a_stalled_sink_that_drops_does_not_hold_up_a_fast_one() {
 
 #[test]
 fn a_stalled_sink_that_is_detached_does_not_hold_up_a_fast_one() {
-    let (folder, input) = with_input(32 * MIB);
-    let args = ["-", "on-full=detach,buffer=256K@stalled"];
-    let (mut running, mut stalled) = folder.start_stalled(&args, folder.open("input"));
+    let (folder, input) = (Folder::new(), random(32 * MIB));
+    let args = ["-", &folder.tap("on-full=detach,buffer=256K")];
+    let (mut running, mut stalled) = folder.start_stalled_on(&args, &input);
     assert_same(&running.read_stdout(), &input);
-    let got = read_all(&mut stalled);
+    let got = 1 + read_all_of(&mut stalled, &input[1..]);
     let ended = running.end();
-    assert_same(&got, &input[..got.len()]);
     assert_eq!(ended.code, 1);
     assert_eq!(
         (ended.outcome(0), ended.outcome(1)),
         ("complete", "detached")
     );
-    assert_eq!(ended.count(1, "written"), got.len() as u64);
-    let complaint = format!("it got {} bytes", got.len());
+    assert_eq!(ended.count(1, "written"), got as u64);
+    let complaint = format!("it got {got} bytes");
     assert!(
         ended.complaint("stalled").contains(&complaint),
         "{}",
@@ -122,7 +123,7 @@ fn a_stalled_sink_that_is_detached_does_not_hold_up_a_fast_one() {
 #[test]
 fn under_wait_a_large_enough_buffer_does_not_hold_up_a_fast_one() {
     let (folder, input) = with_input(32 * MIB);
-    let args = ["-", "buffer=32M@stalled"];
+    let args = ["-", &folder.tap("buffer=32M")];
     let (mut running, mut stalled) = folder.start_stalled(&args, folder.open("input"));
     assert_same(&running.read_stdout(), &input);
     assert_same(&read_all(&mut stalled), &input);
@@ -132,7 +133,7 @@ fn under_wait_a_large_enough_buffer_does_not_hold_up_a_fast_one() {
 #[test]
 fn under_wait_a_fast_sink_runs_until_the_stalled_ones_buffer_is_full() {
     let (folder, input) = with_input(8 * MIB);
-    let args = ["-", "buffer=1M@stalled"];
+    let args = ["-", &folder.tap("buffer=1M")];
     let (mut running, mut stalled) = folder.start_stalled(&args, folder.open("input"));
     let mut got = running.read_exactly(MIB);
     // From here on it goes only as fast as the other.
@@ -146,13 +147,12 @@ fn under_wait_a_fast_sink_runs_until_the_stalled_ones_buffer_is_full() {
 #[test]
 fn a_block_goes_to_all_that_have_room_before_any_is_waited_for() {
     let (folder, input) = with_input(MIB);
-    folder.fifo("late");
-    let args = ["buffer=64K@late", "-"];
+    let args = [&folder.tap("buffer=64K"), "-"];
     let mut running = folder.start_with(&args, folder.open("input"), Stdio::piped());
     // More than the other, which comes first and has no reader yet, can hold.
     let mut got = running.read_exactly((64 << 10) + 1);
-    let reader = folder.reader("late");
-    let other = std::thread::spawn(move || read_all(&mut reader.join().unwrap()));
+    let mut reader = folder.open_tap();
+    let other = std::thread::spawn(move || read_all(&mut reader));
     got.extend(running.read_stdout());
     assert_same(&got, &input);
     assert_same(&other.join().unwrap(), &input);
@@ -163,11 +163,10 @@ fn a_block_goes_to_all_that_have_room_before_any_is_waited_for() {
 fn a_sink_without_a_reader_holds_no_more_than_its_buffer() {
     let (folder, input) = with_input(MIB);
     for buffer in [1, 1000, 100_000] {
-        folder.fifo("late");
-        let late = format!("on-full=drop-newest,buffer={buffer}@late");
+        let late = folder.tap(&format!("on-full=drop-newest,buffer={buffer}"));
         let mut running = folder.start_with(&["-", &late], folder.open("input"), Stdio::piped());
         assert_same(&running.read_stdout(), &input);
-        let got = read_all(&mut folder.reader("late").join().unwrap());
+        let got = read_all(&mut folder.open_tap());
         let ended = running.end();
         assert!(
             got.len() <= buffer && got.len() > buffer / 2,
@@ -176,25 +175,22 @@ fn a_sink_without_a_reader_holds_no_more_than_its_buffer() {
         );
         assert_same(&got, &input[..got.len()]);
         assert_eq!(ended.count(1, "dropped"), (input.len() - got.len()) as u64);
-        std::fs::remove_file(folder.path("late")).unwrap();
     }
 }
 
 #[test]
 fn a_detached_command_is_not_waited_for() {
     let (folder, input) = with_input(MIB);
-    folder.fifo("never");
-    // It reads nothing, and ends only when the FIFO has had a writer.
-    let stuck = "name=stuck,on-full=detach,buffer=64K@exec:exec > /dev/null 2>&1; cat never";
-    let mut running = folder.start_with(&["-", stuck], folder.open("input"), Stdio::piped());
+    // It reads nothing, and ends only when it is told to.
+    let stuck = helper::exec("name=stuck,on-full=detach,buffer=64K", "until released");
+    let mut running = folder.start_with(&["-", &stuck], folder.open("input"), Stdio::piped());
     assert_same(&running.read_stdout(), &input);
+    // The statistics are the last that is said.
+    running.wait_for("duration_seconds");
+    folder.write("released", b"");
     let ended = running.end();
     assert_eq!((ended.code, ended.outcome(1)), (1, "detached"));
     assert!(ended.sink(1)["exit_status"].is_null());
-    let release = std::fs::OpenOptions::new()
-        .write(true)
-        .open(folder.path("never"));
-    drop(release.unwrap());
 }
 
 #[test]
@@ -206,7 +202,7 @@ fn buffers_smaller_than_a_read_work() {
             policy,
             "copy",
             "buffer=1@one",
-            "buffer=4095@exec:cat > three",
+            &helper::exec("buffer=4095", "cat three"),
         ];
         let ended = folder
             .start_with(&args, folder.open("input"), Stdio::piped())
@@ -224,14 +220,14 @@ fn buffers_smaller_than_a_read_work() {
 
 #[test]
 fn policies_of_one_sink_leave_the_others_theirs() {
-    let (folder, input) = with_input(4 * MIB);
+    let (folder, input) = (Folder::new(), random(4 * MIB));
     let args = [
         "--on-full=drop-newest",
         "--buffer=4M",
         "-",
-        "buffer=64K,on-full=detach@stalled",
+        &folder.tap("buffer=64K,on-full=detach"),
     ];
-    let (mut running, stalled) = folder.start_stalled(&args, folder.open("input"));
+    let (mut running, stalled) = folder.start_stalled_on(&args, &input);
     assert_same(&running.read_stdout(), &input);
     let ended = running.end();
     drop(stalled);
@@ -248,12 +244,16 @@ mod memory {
     const BUFFERS: usize = 2 * 4 * MIB;
     /// The program itself, and what allocators keep.
     const OVERHEAD: usize = 8 * MIB;
-    const ARGS: [&str; 3] = ["--buffer=4M", "-", "on-full=drop-newest@stalled"];
+
+    fn start(folder: &Folder) -> (common::Running, std::fs::File) {
+        let args = ["--buffer=4M", "-", &folder.tap("on-full=drop-newest")];
+        folder.start_stalled(&args, Stdio::piped())
+    }
 
     #[test]
     fn memory_stays_within_the_buffers_however_large_the_input() {
         let (folder, block) = with_input(MIB);
-        let (mut running, mut stalled) = folder.start_stalled(&ARGS, Stdio::piped());
+        let (mut running, mut stalled) = start(&folder);
         let feeder = running.feed(block.repeat(128));
         assert_eq!(running.read_stdout().len(), 128 * MIB);
         feeder.join().unwrap();
@@ -268,7 +268,7 @@ mod memory {
         use std::io::Write;
         for piece in [2_100, 6_000, 20_000] {
             let (folder, block) = with_input(piece);
-            let (mut running, mut stalled) = folder.start_stalled(&ARGS, Stdio::piped());
+            let (mut running, mut stalled) = start(&folder);
             let mut stdin = running.stdin.take().unwrap();
             for _ in 0..6 * MIB / piece {
                 stdin.write_all(&block).unwrap();

@@ -1,30 +1,34 @@
 //! Runs the real binary, under a watchdog.
+//!
+//! What differs between systems is in `unix` and `windows`, with one face; commands
+//! that are the same on all are run by `helper`.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod helper;
+#[cfg(unix)]
+#[path = "unix.rs"]
+pub(crate) mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+pub(crate) mod system;
+
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
+use system::{Group, Process};
 
 /// No test takes nearly as long. One that does hangs, and is ended as failed.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 pub(crate) const MIB: usize = 1 << 20;
-
-/// Prints the SHA-256 of its standard input.
-pub(crate) const SHA256: &str = if cfg!(target_os = "macos") {
-    "shasum -a 256"
-} else {
-    "sha256sum"
-};
 
 /// Bytes without a pattern that a lost or repeated block could hide in.
 pub(crate) fn random(len: usize) -> Vec<u8> {
@@ -41,15 +45,22 @@ pub(crate) fn random(len: usize) -> Vec<u8> {
 }
 
 /// A folder for one test, in which the command runs.
-pub(crate) struct Folder(tempfile::TempDir);
+pub(crate) struct Folder {
+    folder: tempfile::TempDir,
+    tap: system::Tap,
+}
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        Folder {
+            folder: tempfile::tempdir().unwrap(),
+            tap: system::Tap::new(COUNT.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
@@ -68,33 +79,35 @@ impl Folder {
         File::open(self.path(name)).unwrap().into()
     }
 
-    pub(crate) fn fifo(&self, name: &str) {
-        pipewright::fifo::create(self.path(name)).unwrap();
+    /// A sink, called `stalled`, that waits for a reader.
+    pub(crate) fn tap(&self, options: &str) -> String {
+        let comma = if options.is_empty() { "" } else { "," };
+        format!("{options}{comma}name=stalled@listen:{}", self.tap.name())
     }
 
-    /// Opens a FIFO for reading, as soon as somebody opens it for writing.
-    pub(crate) fn reader(&self, name: &str) -> JoinHandle<File> {
-        let path = self.path(name);
-        thread::spawn(move || File::open(path).unwrap())
+    /// Opens the reader's end of [`tap`](Self::tap), as soon as it is there.
+    pub(crate) fn open_tap(&self) -> File {
+        self.tap.open(self.folder.path())
     }
 
-    /// Starts a copy to, among others, the FIFO `stalled`, whose reader reads
+    /// Starts a copy to, among others, a [`tap`](Self::tap), whose reader reads
     /// nothing until the test says so.
     pub(crate) fn start_stalled(&self, args: &[&str], stdin: Stdio) -> (Running, File) {
-        self.fifo("stalled");
-        let reader = self.reader("stalled");
         let running = self.start_with(args, stdin, Stdio::piped());
-        (running, reader.join().unwrap())
+        let reader = self.open_tap();
+        (running, reader)
     }
 
-    /// What a shell says.
-    pub(crate) fn shell(&self, command: &str) -> String {
-        let output = Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .current_dir(self.0.path())
-            .output();
-        String::from_utf8(output.unwrap().stdout).unwrap()
+    /// The same, on an input of which the reader has read the first byte, so that it
+    /// is known to be there.
+    pub(crate) fn start_stalled_on(&self, args: &[&str], input: &[u8]) -> (Running, File) {
+        let (mut running, mut reader) = self.start_stalled(args, Stdio::piped());
+        let mut stdin = running.stdin.take().unwrap();
+        let (first, rest) = (input[..1].to_vec(), input[1..].to_vec());
+        stdin.write_all(&first).unwrap();
+        reader.read_exact(&mut [0]).unwrap();
+        thread::spawn(move || stdin.write_all(&rest));
+        (running, reader)
     }
 
     /// Starts `pipewright` with an input that the test writes.
@@ -112,21 +125,31 @@ impl Folder {
     }
 
     pub(crate) fn start_with(&self, args: &[&str], stdin: Stdio, stdout: Stdio) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        let mut command = Command::new(binary());
         command
             .args(["--stats", "json"])
             .args(args)
-            .current_dir(self.0.path())
-            .process_group(0)
-            .env("RUST_BACKTRACE", "0");
+            .current_dir(self.folder.path())
+            .env("RUST_BACKTRACE", "0")
+            .in_own_group();
         Running::start(command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()))
     }
+}
+
+/// The command, which is built beside the folder of the tests. Cargo says where that
+/// is, but as the machine that builds sees it, which need not be the one that runs.
+pub(crate) fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push(format!("pipewright{}", std::env::consts::EXE_SUFFIX));
+    path
 }
 
 /// A `pipewright` that runs.
 pub(crate) struct Running {
     child: Child,
-    pub(crate) pid: Pid,
+    pub(crate) process: Process,
     pub(crate) stdin: Option<ChildStdin>,
     pub(crate) stdout: Option<ChildStdout>,
     /// The lines of standard error, as they come.
@@ -139,12 +162,13 @@ pub(crate) struct Running {
 impl Running {
     fn start(command: &mut Command) -> Running {
         let mut child = command.spawn().unwrap();
-        let pid = Pid::from_child(&child);
+        let process = Process::of(&child);
+        let watched_process = process.clone();
         let (watched, watchdog) = mpsc::channel();
         thread::spawn(move || {
             let timed_out = Err(RecvTimeoutError::Timeout);
             if watchdog.recv_timeout(WATCHDOG) == timed_out {
-                let _ = kill_process(pid, Signal::KILL);
+                watched_process.kill();
                 // A command that it started may hold the test up by itself.
                 if watchdog.recv_timeout(WATCHDOG) == timed_out {
                     eprintln!("a test hangs");
@@ -161,7 +185,7 @@ impl Running {
             }
         });
         Running {
-            pid,
+            process,
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             child,
@@ -208,20 +232,11 @@ impl Running {
     /// The most memory that it has had so far, in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> usize {
-        let status = format!("/proc/{}/status", self.pid.as_raw_nonzero());
+        let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
         kib.parse::<usize>().unwrap() * 1024
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal).unwrap();
-    }
-
-    /// As a terminal does: to the whole process group.
-    pub(crate) fn signal_group(&self, signal: Signal) {
-        kill_process_group(self.pid, signal).unwrap();
     }
 
     /// Waits for the end, and checks what holds for every run.

@@ -200,7 +200,7 @@ fn a_standard_output_that_is_closed() {
     let folder = Folder::new();
     let command = format!(
         "echo data | '{}' - copy >&- 2> said; echo $?",
-        env!("CARGO_BIN_EXE_pipewright")
+        common::binary().display()
     );
     assert_eq!(folder.shell(&command), "1\n");
     assert_eq!(folder.text("copy"), "data\n");
@@ -294,7 +294,7 @@ fn standard_error_that_nobody_reads_is_no_reason_to_end() {
     folder.write("input", &random(MIB));
     let command = format!(
         "'{}' missing/file copy --stats json < input 2>&1 >&- | true; cat copy",
-        env!("CARGO_BIN_EXE_pipewright")
+        common::binary().display()
     );
     let mut shell = std::process::Command::new("sh")
         .args(["-c", &command])

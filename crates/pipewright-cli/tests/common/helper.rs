@@ -1,0 +1,70 @@
+//! The commands that sinks run: this test program itself, so that they are the same on
+//! every system.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// A shell's command line that runs the helper, which says nothing itself.
+pub(crate) fn command(what: &str) -> String {
+    let program = std::env::current_exe().unwrap();
+    let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    format!(
+        "\"{}\" --ignored --exact common::helper::run {what} > {null} 2>&1",
+        program.display()
+    )
+}
+
+/// A sink that runs it, called by what it does unless the options say otherwise.
+pub(crate) fn exec(options: &str, what: &str) -> String {
+    match options {
+        "" => format!("name={what}@exec:{}", command(what)),
+        options => format!("{options}@exec:{}", command(what)),
+    }
+}
+
+#[test]
+#[ignore = "it is what other tests run as a command"]
+fn run() {
+    let args: Vec<String> = std::env::args()
+        .skip_while(|arg| arg != "common::helper::run")
+        .collect();
+    let args: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
+    match args[..] {
+        // Writes all of its input to a file.
+        ["cat", file] => cat(u64::MAX, file),
+        // Writes the first bytes to a file, and reads no further.
+        ["head", len, file] => cat(len.parse().unwrap(), file),
+        // Writes all to a file, and fails.
+        ["fail", status, file] => {
+            cat(u64::MAX, file);
+            std::process::exit(status.parse().unwrap());
+        }
+        // Reads nothing, and waits for a file.
+        ["until", file] => until(file),
+        // Reads all, and then waits for a file.
+        ["cat-until", copy, file] => {
+            cat(u64::MAX, copy);
+            until(file);
+        }
+        _ => panic!("{args:?}"),
+    }
+    std::process::exit(0);
+}
+
+fn cat(len: u64, file: &str) {
+    let mut input = std::io::stdin().lock().take(len);
+    let mut file = std::fs::File::create(file).unwrap();
+    std::io::copy(&mut input, &mut file).unwrap();
+    file.flush().unwrap();
+}
+
+/// Ends in any case: who waits for too long is not needed any more.
+fn until(file: &str) {
+    for _ in 0..6000 {
+        if Path::new(file).exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,98 @@
+//! Windows.
+
+use std::fs::File;
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::os::windows::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY};
+use windows_sys::Win32::System::Console::{
+    AllocConsole, CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent,
+};
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, TerminateProcess};
+
+/// What somebody who wants an end of it sends, as it is called.
+pub(crate) const INTERRUPT: &str = "Ctrl-Break";
+/// What a reader that has gone leaves behind: `ERROR_NO_DATA`.
+pub(crate) const BROKEN_PIPE: &str = "(os error 232)";
+/// How a command that was told to end shows in the statistics.
+pub(crate) const TERMINATED: (&str, i64) = ("exit_status", 143);
+/// Takes everything.
+pub(crate) const NULL: &str = "NUL";
+
+pub(crate) trait Group {
+    /// A process group of its own, for what a console sends.
+    fn in_own_group(&mut self) -> &mut Self;
+}
+
+impl Group for Command {
+    fn in_own_group(&mut self) -> &mut Self {
+        // Events travel through a console, which nobody may have given us.
+        // SAFETY: it has no conditions; who has a console keeps it.
+        unsafe { AllocConsole() };
+        self.creation_flags(CREATE_NEW_PROCESS_GROUP)
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Process {
+    handle: Arc<OwnedHandle>,
+    group: u32,
+}
+
+impl Process {
+    pub(crate) fn of(child: &Child) -> Self {
+        Process {
+            handle: Arc::new(child.as_handle().try_clone_to_owned().unwrap()),
+            group: child.id(),
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        // SAFETY: the handle is open, and has all rights.
+        unsafe { TerminateProcess(self.handle.as_raw_handle(), 1) };
+    }
+
+    /// Ctrl-Break, because who is started in a group of its own hears no Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        // SAFETY: it has no conditions.
+        let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.group) };
+        assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+/// The reader's end of a pipe, as soon as it is there and free.
+pub(crate) fn open_pipe(name: &str) -> File {
+    let path = format!(r"\\.\pipe\{name}");
+    let not_yet = [ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY].map(|code| Some(code.cast_signed()));
+    loop {
+        match File::open(&path) {
+            Err(error) if not_yet.contains(&error.raw_os_error()) => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+/// A named pipe that the command serves.
+pub(crate) struct Tap(String);
+
+impl Tap {
+    pub(crate) fn new(number: u32) -> Self {
+        Tap(format!("pipewright-cli-{}-{number}", std::process::id()))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Waits until it is there.
+    pub(crate) fn open(&self, _: &Path) -> File {
+        open_pipe(&self.0)
+    }
+}

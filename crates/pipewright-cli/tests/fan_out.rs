@@ -26,7 +26,7 @@ fn read_all_of(reader: &mut File, input: &[u8]) -> usize {
 
 #[test]
 fn three_sinks_get_byte_identical_data() {
-    let (folder, input) = with_input(33 * MIB + 12_345);
+    let (folder, input) = with_input(5 * MIB + 12_345);
     let piped = helper::exec("", "cat piped");
     let short = helper::exec("buffer=64K", "cat short");
     let args = ["copy", &piped, &short];

@@ -1,4 +1,4 @@
-//! The kinds of sinks, each as it is meant to be used.
+//! The kinds of sinks that Unix has, and shell commands as its shell runs them.
 
 #![cfg(unix)]
 
@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
@@ -43,14 +43,6 @@ fn a_run_ends_after_its_commands() {
         .unwrap();
     assert_eq!(running.end().code, 0);
     assert_eq!(folder.text("late"), "done");
-}
-
-#[test]
-fn a_file_is_emptied_first() {
-    let folder = Folder::new();
-    folder.write("out", b"what was there before");
-    assert_eq!(folder.run(&["out"], b"new").code, 0);
-    assert_eq!(folder.text("out"), "new");
 }
 
 #[test]
@@ -227,71 +219,4 @@ fn a_file_that_is_named_twice_is_written_once() {
     }
     assert_eq!(folder.text("out"), "data");
     assert_eq!(ended.stdout, b"data");
-}
-
-#[test]
-fn a_file_that_is_the_input_keeps_its_contents() {
-    let folder = Folder::new();
-    folder.write("precious", b"data");
-    let args = ["precious", "copy"];
-    let ended = folder
-        .start_with(&args, folder.open("precious"), Stdio::piped())
-        .end();
-    assert_eq!(ended.code, 1);
-    assert!(
-        ended.complaint("precious").contains("the input"),
-        "{}",
-        ended.stderr
-    );
-    assert_eq!(folder.text("precious"), "data");
-    assert_eq!(folder.text("copy"), "data");
-
-    let appended = File::options()
-        .append(true)
-        .open(folder.path("precious"))
-        .unwrap();
-    let ended = folder
-        .start_with(&["-"], folder.open("precious"), appended.into())
-        .end();
-    assert_eq!(ended.code, 1);
-    assert_eq!(folder.text("precious"), "data");
-}
-
-#[test]
-fn standard_output_may_be_a_file_or_nothing() {
-    let folder = Folder::new();
-    let out = File::create(folder.path("out")).unwrap();
-    folder.write("input", b"data");
-    let ended = folder
-        .start_with(&["-"], folder.open("input"), out.into())
-        .end();
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-    assert_eq!(folder.text("out"), "data");
-
-    let null = File::options().write(true).open("/dev/null").unwrap();
-    let ended = folder
-        .start_with(&["-"], folder.open("input"), null.into())
-        .end();
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-}
-
-#[test]
-fn help_and_version_are_printed() {
-    let folder = Folder::new();
-    for (arg, text) in [
-        ("--help", "exec:COMMAND"),
-        ("-h", "exec:COMMAND"),
-        ("-V", "pipewright 0"),
-    ] {
-        let mut running = folder.start(&[arg]);
-        let mut out = String::new();
-        running
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut out)
-            .unwrap();
-        assert!(out.contains(text), "{out}");
-        assert_eq!(running.end().code, 0);
-    }
 }

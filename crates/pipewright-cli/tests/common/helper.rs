@@ -32,19 +32,19 @@ fn run() {
     let args: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
     match args[..] {
         // Writes all of its input to a file.
-        ["cat", file] => cat(u64::MAX, file),
+        ["cat", file] => cat(usize::MAX, file),
         // Writes the first bytes to a file, and reads no further.
         ["head", len, file] => cat(len.parse().unwrap(), file),
         // Writes all to a file, and fails.
         ["fail", status, file] => {
-            cat(u64::MAX, file);
+            cat(usize::MAX, file);
             std::process::exit(status.parse().unwrap());
         }
         // Reads nothing, and waits for a file.
         ["until", file] => until(file),
         // Reads all, and then waits for a file.
         ["cat-until", copy, file] => {
-            cat(u64::MAX, copy);
+            cat(usize::MAX, copy);
             until(file);
         }
         _ => panic!("{args:?}"),
@@ -52,11 +52,19 @@ fn run() {
     std::process::exit(0);
 }
 
-fn cat(len: u64, file: &str) {
-    let mut input = std::io::stdin().lock().take(len);
+/// In reads as large as a pipe is: each costs its time.
+fn cat(len: usize, file: &str) {
+    let (mut left, mut block) = (len, vec![0; 64 * 1024]);
     let mut file = std::fs::File::create(file).unwrap();
-    std::io::copy(&mut input, &mut file).unwrap();
-    file.flush().unwrap();
+    while left > 0 {
+        let most = left.min(block.len());
+        let got = std::io::stdin().read(&mut block[..most]).unwrap();
+        if got == 0 {
+            break;
+        }
+        file.write_all(&block[..got]).unwrap();
+        left -= got;
+    }
 }
 
 /// Ends in any case: who waits for too long is not needed any more.

@@ -10,10 +10,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{Folder, exists};
 
-/// What somebody who wants an end of it sends, as it is called, and its number.
+/// What somebody who wants an end of it sends, as it is called.
 pub(crate) const INTERRUPT: &str = "SIGINT";
 /// What a reader that has gone leaves behind.
-pub(crate) const BROKEN_PIPE: &str = "(os error 32)";
+pub(crate) const BROKEN_PIPES: &[&str] = &["Broken pipe (os error 32)"];
 /// How a command that was told to end shows in the statistics.
 pub(crate) const TERMINATED: (&str, i64) = ("exit_signal", 15);
 /// Takes everything.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pipewright::named_pipe::{Server, ServerOptions};
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY};
 use windows_sys::Win32::System::Console::{
     AllocConsole, CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent,
@@ -17,8 +18,9 @@ use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, TerminateP
 
 /// What somebody who wants an end of it sends, as it is called.
 pub(crate) const INTERRUPT: &str = "Ctrl-Break";
-/// What a reader that has gone leaves behind: `ERROR_NO_DATA`.
-pub(crate) const BROKEN_PIPE: &str = "(os error 232)";
+/// What a reader that has gone leaves behind: `ERROR_BROKEN_PIPE` if it goes during a
+/// write, `ERROR_NO_DATA` before.
+pub(crate) const BROKEN_PIPES: &[&str] = &["(os error 109)", "(os error 232)"];
 /// How a command that was told to end shows in the statistics.
 pub(crate) const TERMINATED: (&str, i64) = ("exit_status", 143);
 /// Takes everything.
@@ -95,4 +97,20 @@ impl Tap {
     pub(crate) fn open(&self, _: &Path) -> File {
         open_pipe(&self.0)
     }
+}
+
+/// A pipe that clients write to, with room for one at a time, and its full name.
+pub(crate) fn server(number: u32) -> (Server, String) {
+    let name = format!(r"\\.\pipe\{}", Tap::new(number).name());
+    let options = ServerOptions::new(&name).duplex(true).max_instances(1);
+    (options.create().unwrap(), name)
+}
+
+/// Accepts a client, and reads what it writes. The pipe is opened for overlapped I/O,
+/// which the standard library waits for.
+pub(crate) fn serve(mut server: Server) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let pipe = server.accept(Duration::MAX).unwrap();
+        super::read_all(&mut File::from(pipe))
+    })
 }

@@ -112,15 +112,20 @@ impl Opener {
         Ok(Opened::now(Kind::File, file.into(), true))
     }
 
-    /// A pipe that somebody serves. Without a limit a busy one is waited for, and one
-    /// that is not there is an error: its name may be mistyped.
+    /// A pipe that somebody serves. Without a limit, one that is not there is an error,
+    /// for its name may be mistyped; a busy one is waited for, also while it is away:
+    /// a server may close a pipe and make it anew for each client.
     fn open_pipe(&self, name: &Path) -> Opened {
-        let limit = self.connect_timeout;
-        let options =
-            ClientOptions::new().wait_for_server(limit.is_some_and(|limit| !limit.is_zero()));
-        let name = name.to_owned();
-        let opening: Opening =
-            Box::new(move || Ok(options.open(&name, limit.unwrap_or(Duration::MAX))?));
+        let (name, limit) = (name.to_owned(), self.connect_timeout);
+        let options = ClientOptions::new();
+        let opening: Opening = Box::new(move || match limit {
+            Some(Duration::ZERO) => Ok(options.open(&name, Duration::ZERO)?),
+            Some(limit) => Ok(options.wait_for_server(true).open(&name, limit)?),
+            None => match options.try_open(&name)? {
+                Some(pipe) => Ok(pipe),
+                None => Ok(options.wait_for_server(true).open(&name, Duration::MAX)?),
+            },
+        });
         Opened::awaited(Kind::Pipe, opening)
     }
 

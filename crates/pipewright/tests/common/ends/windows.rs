@@ -235,6 +235,6 @@ pub(crate) fn read_what_is_there(reader: &mut File) -> Vec<u8> {
             return heard;
         }
         assert_ne!(available, 0, "a read would wait: the other end is open");
-        heard.extend(crate::common::data::read_exact(reader, available as usize));
+        heard.extend(super::super::data::read_exact(reader, available as usize));
     }
 }

@@ -248,6 +248,7 @@ fn an_async_writer_that_found_no_room_is_woken_when_there_is_some() {
         }
         accepted.note(writer.position(), "de".into());
         drop(stream);
+        writer.flush_timeout(LONG).unwrap();
         writer.close_timeout(LONG).unwrap();
         system.join().unwrap();
         assert_eq!(settle(&kernel, &writer, &accepted).written, 5);

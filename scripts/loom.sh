@@ -6,5 +6,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-2}
-export RUSTFLAGS="${RUSTFLAGS:-} --cfg loom"
+export RUSTFLAGS="${RUSTFLAGS:-} --cfg pipewright_scripted --cfg pipewright_loom"
 exec cargo test -p pipewright --features futures-io --target-dir target/loom --test interleavings "$@"

@@ -40,10 +40,10 @@ pub use crate::outcome::{Outcome, PipeError};
 pub use crate::progress::{Progress, Summary, Unsent};
 pub use crate::writer::{PipeWriter, WeakPipeWriter};
 
-#[cfg(all(unix, not(any(loom, fuzzing))))]
+#[cfg(all(unix, not(pipewright_scripted)))]
 pub use crate::sys::fifo;
-#[cfg(all(windows, not(any(loom, fuzzing))))]
+#[cfg(all(windows, not(pipewright_scripted)))]
 pub use crate::sys::named_pipe;
-#[cfg(any(test, loom, fuzzing))]
+#[cfg(any(test, pipewright_scripted))]
 #[doc(hidden)]
 pub use crate::sys::scripted;

@@ -1,13 +1,13 @@
 //! The locks, atomics and threads of the shared piece: std's, or loom's under
-//! `cfg(loom)`, which tries the orders in which threads can meet.
+//! `cfg(pipewright_loom)`, which tries the orders in which threads can meet.
 //!
 //! `Arc` is std's in both: loom's has no `Weak`, does not become an `Arc<dyn …>`, and
 //! cannot be a waker. So loom does not see the reference counts; whatever is shared
 //! behind them is behind a lock or an atomic that it does see.
 
-#[cfg(not(loom))]
+#[cfg(not(pipewright_loom))]
 mod found {
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, pipewright_scripted))]
     pub(crate) use std::sync::Condvar;
     pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use std::thread;
@@ -21,7 +21,7 @@ mod found {
     pub(crate) use global;
 }
 
-#[cfg(loom)]
+#[cfg(pipewright_loom)]
 mod found {
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 

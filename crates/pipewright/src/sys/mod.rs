@@ -36,7 +36,7 @@
 //! * `now`, the time that timers go by;
 //! * `error_kind`, which sorts the system's error numbers.
 //!
-//! Under `cfg(loom)` and `cfg(fuzzing)` there is no system but the
+//! Under `cfg(pipewright_scripted)` there is no system but the
 //! [scripted](scripted) one.
 //!
 //! Threads of ours are each on a [duty](duty), which another takes over when user
@@ -48,36 +48,36 @@ use std::task::{Context, Poll};
 
 use pipewright_core::{Failure, Limits, Mode, Operation, Rest};
 
-#[cfg(not(any(loom, fuzzing)))]
+#[cfg(not(pipewright_scripted))]
 mod duty;
-#[cfg(not(any(loom, fuzzing)))]
+#[cfg(not(pipewright_scripted))]
 pub(crate) use duty::step_aside;
 
-#[cfg(any(test, loom, fuzzing))]
+#[cfg(any(test, pipewright_scripted))]
 pub mod scripted;
-#[cfg(any(loom, fuzzing))]
+#[cfg(pipewright_scripted)]
 pub(crate) use scripted::system::{
     Asked, Pipe, Signal, Timer, describe, error_kind, now, open, step_aside,
 };
 
-#[cfg(all(unix, not(any(loom, fuzzing))))]
+#[cfg(all(unix, not(pipewright_scripted)))]
 mod unix;
-#[cfg(all(unix, not(any(loom, fuzzing))))]
+#[cfg(all(unix, not(pipewright_scripted)))]
 pub use unix::fifo;
-#[cfg(all(unix, not(any(loom, fuzzing))))]
+#[cfg(all(unix, not(pipewright_scripted)))]
 pub(crate) use unix::{Asked, Pipe, Signal, Timer, describe, error_kind, open};
 
-#[cfg(all(windows, not(any(loom, fuzzing))))]
+#[cfg(all(windows, not(pipewright_scripted)))]
 pub(crate) mod windows;
-#[cfg(all(windows, not(any(loom, fuzzing))))]
+#[cfg(all(windows, not(pipewright_scripted)))]
 pub use windows::named_pipe;
-#[cfg(all(windows, not(any(loom, fuzzing))))]
+#[cfg(all(windows, not(pipewright_scripted)))]
 pub(crate) use windows::{Asked, Pipe, Signal, Timer, describe, error_kind, open};
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("pipewright has drivers for Unix and for Windows");
 
-#[cfg(not(any(loom, fuzzing)))]
+#[cfg(not(pipewright_scripted))]
 pub(crate) fn now() -> std::time::Instant {
     std::time::Instant::now()
 }

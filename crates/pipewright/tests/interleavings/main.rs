@@ -5,7 +5,7 @@
 //!
 //! Loom itself finds whoever is left waiting: it reports a deadlock.
 
-#![cfg(loom)]
+#![cfg(pipewright_loom)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod ending;

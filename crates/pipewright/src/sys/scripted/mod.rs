@@ -17,21 +17,21 @@
 //!
 //! Whoever has but one thread waits for nothing that a deed is yet to bring.
 //!
-//! With `cfg(loom)` or `cfg(fuzzing)` it is the only system, and [`clock`] its time.
+//! With `cfg(pipewright_scripted)` it is the only system, and [`clock`] its time.
 //! In unit tests it serves a handle of the real system.
 
 mod audit;
 mod driver;
 mod script;
 
-#[cfg(any(loom, fuzzing))]
+#[cfg(pipewright_scripted)]
 pub mod clock;
-#[cfg(any(loom, fuzzing))]
+#[cfg(pipewright_scripted)]
 pub(crate) mod system;
-#[cfg(any(loom, fuzzing))]
+#[cfg(pipewright_scripted)]
 pub use system::Pipe;
 
-#[cfg(all(test, not(any(loom, fuzzing))))]
+#[cfg(all(test, not(pipewright_scripted)))]
 mod tests;
 
 use std::collections::VecDeque;

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::process::Stdio;
 
 use common::{Folder, MIB, assert_same, exists, random, read_all};
 

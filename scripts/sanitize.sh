@@ -19,9 +19,7 @@ address) ;;
 thread)
     # It must see what the standard library does too: else each of its locks is missed,
     # and all that they guard is reported.
-    . scripts/rust-sources.sh
     rust_sources
-    export __CARGO_TESTS_ONLY_SRC_ROOT=$sources
     options=(-Zbuild-std=std,panic_unwind,test,proc_macro)
     ;;
 *)

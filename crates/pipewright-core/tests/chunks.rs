@@ -237,6 +237,7 @@ fn an_operation_has_no_more_bytes_and_chunks_than_the_driver_takes() {
         let operation = core.poll_submit().unwrap();
         let lens: Vec<usize> = operation.slices().map(<[u8]>::len).collect();
         assert_eq!(lens, expected, "{max_bytes} bytes, {max_chunks} chunks");
+        assert_eq!(operation.chunks(), expected.len());
         core.handle_not_ready(operation);
     }
 }

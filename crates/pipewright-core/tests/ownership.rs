@@ -65,6 +65,35 @@ fn a_written_message_is_dropped_with_what_the_completion_returns() {
 }
 
 #[test]
+fn what_was_written_can_be_dropped_piece_by_piece() {
+    let (mut core, drops) = (writer(Mode::Byte), Drops::default());
+    for _ in 0..3 {
+        core.send(&mut drops.message(LARGE)).unwrap();
+    }
+    let operation = core.poll_submit().unwrap();
+    let mut spent = core.handle_completed(operation, 3 * LARGE);
+    for dropped in 1..=3 {
+        assert_eq!(spent.next().unwrap(), vec![7; LARGE]);
+        assert_eq!(drops.count(), dropped);
+    }
+    assert!(spent.is_empty() && spent.next().is_none());
+}
+
+#[test]
+fn what_several_completions_return_can_be_dropped_together() {
+    let (mut core, drops) = (writer(Mode::Byte), Drops::default());
+    let mut all = Spent::default();
+    for _ in 0..3 {
+        core.send(&mut drops.message(LARGE)).unwrap();
+        let operation = core.poll_submit().unwrap();
+        all.append(core.handle_completed(operation, LARGE));
+        assert_eq!(drops.count(), 0);
+    }
+    assert_eq!(all.by_ref().count(), 3);
+    assert_eq!(drops.count(), 3);
+}
+
+#[test]
 fn each_message_is_dropped_as_soon_as_it_is_written_and_no_earlier() {
     let (mut core, drops) = (writer(Mode::Byte), Drops::default());
     for _ in 0..3 {

@@ -79,7 +79,7 @@ fn the_kernels_memory_outlives_the_writer_at_every_step() {
         ClosedLate,
     ] {
         for how in [How::Dropped, How::Forgotten, How::Panics] {
-            for pipe in [overlapped, anonymous] {
+            for pipe in [small_pipe, anonymous] {
                 for _ in 0..10 {
                     watched(|| goes(pipe(), step, how));
                 }

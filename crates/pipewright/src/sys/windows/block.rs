@@ -174,6 +174,10 @@ impl Block {
         self.memory_mut().load = Some(load);
     }
 
+    pub(super) fn loaded(&self) -> Option<&Load> {
+        self.memory().load.as_ref()
+    }
+
     pub(super) fn unload(&mut self) -> Option<Load> {
         self.memory_mut().load.take()
     }
@@ -202,9 +206,9 @@ impl Block {
 }
 
 impl Drop for Block {
-    /// By I4 no callback can be on its way here but the one that this may run in, and
-    /// that one does not touch the memory any more; a wait may be closed in its own
-    /// callback (Microsoft, "CloseThreadpoolWait function": it is then freed after
+    /// By I4 no callback can be on its way here but the one that ended the last loan,
+    /// and that one does not touch the memory any more; a wait may be closed while its
+    /// callback runs (Microsoft, "CloseThreadpoolWait function": it is then freed after
     /// the callback).
     fn drop(&mut self) {
         let wait = self.memory().wait;

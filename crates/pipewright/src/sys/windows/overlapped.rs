@@ -4,8 +4,9 @@
 //!
 //! * done at once: the answer of `submit`, no completion follows;
 //! * pending: the kernel has the operation's [`Block`], and exactly one completion
-//!   follows, through a thread-pool wait on the block's event. That works on handles
-//!   that belong to somebody else's completion port too;
+//!   follows, through a thread-pool wait on the block's event, which hands the block to
+//!   the worker. That works on handles that belong to somebody else's completion port
+//!   too;
 //! * refused at once: the answer of `submit`, no completion follows.
 //!
 //! A cancel changes nothing of this: it asks the kernel to hurry, and the completion
@@ -29,7 +30,6 @@ use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, code_of};
 use super::worker::{Timer, Worker};
-use crate::panics::contain;
 use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
 
 /// The most bytes of one operation: what may be in doubt after a cancel.
@@ -168,8 +168,16 @@ impl Overlapped {
         block.lend();
     }
 
-    /// On a thread of the pool: the kernel is done with the operation.
-    pub(super) fn completed(mut block: Block) {
+    /// On a thread of the system's pool: the kernel is done with the operation. What
+    /// follows may run user code, which must not keep a thread that is not ours.
+    pub(super) fn completed(block: Block) {
+        if let Some(worker) = block.loaded().map(|load| load.driver.worker) {
+            worker.land(block);
+        }
+    }
+
+    /// On the worker: the kernel is done with the operation.
+    pub(super) fn land(mut block: Block) {
         let result = block.result();
         let Some(load) = block.unload() else {
             return;
@@ -181,14 +189,15 @@ impl Overlapped {
             driver,
         } = load;
         let pending = driver.flight().pending.take();
+        let replaced = driver.spare().replace(block);
         // Before the writer hears of it: then the handle may be given up, and is to
         // have no other owner.
-        drop((pending, pipe, block));
+        drop((pending, pipe, replaced));
         let submitted = match result {
             Ok(written) => driver.wrote(operation, written),
             Err((written, code)) => errors::came_back(operation, written, code),
         };
-        contain(move || writer.landed(&*driver, submitted));
+        writer.landed(&*driver, submitted);
     }
 
     /// So many bytes, without an error.

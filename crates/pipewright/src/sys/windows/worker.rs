@@ -1,5 +1,5 @@
-//! The one thread that starts the writes of all overlapped writers, and keeps the
-//! time.
+//! The one thread that starts the writes of all overlapped writers, accounts for their
+//! completions, and keeps the time.
 //!
 //! Why a thread of ours starts every write: the system cancels what a thread has
 //! pending when that thread ends (Microsoft, "ExitThread function": pending I/O
@@ -18,6 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::block::Block;
 use super::overlapped::Overlapped;
 use crate::panics::contain;
 use crate::sys::Writer;
@@ -51,6 +52,8 @@ enum Job {
     Turn(Arc<dyn Writer>),
     /// Another thread left an operation to be started here.
     Start(Arc<Overlapped>),
+    /// The kernel is done with an operation.
+    Land(Block),
 }
 
 /// What the thread does next, without the lock.
@@ -58,6 +61,7 @@ enum Next {
     Wake(Waker),
     Turn(Arc<dyn Writer>, usize),
     Start(Arc<Overlapped>),
+    Land(Block),
 }
 
 impl Worker {
@@ -91,6 +95,11 @@ impl Worker {
     /// Has the operation started that was left with the driver.
     pub(super) fn start(&self, driver: Arc<Overlapped>) {
         self.post(|todo| todo.jobs.push_back(Job::Start(driver)));
+    }
+
+    /// Has the operation accounted for with which the kernel is done.
+    pub(super) fn land(&self, block: Block) {
+        self.post(|todo| todo.jobs.push_back(Job::Land(block)));
     }
 
     fn post(&self, add: impl FnOnce(&mut Todo)) {
@@ -128,6 +137,7 @@ impl Server for &'static Worker {
             Next::Wake(waker) => contain(move || waker.wake()),
             Next::Turn(writer, burst) => contain(move || writer.turn(burst)),
             Next::Start(driver) => contain(move || driver.start_left()),
+            Next::Land(block) => contain(move || Overlapped::land(block)),
         }
         true
     }
@@ -159,6 +169,7 @@ impl Todo {
         }
         match self.jobs.pop_front()? {
             Job::Start(driver) => Some(Next::Start(driver)),
+            Job::Land(block) => Some(Next::Land(block)),
             Job::Turn(writer) => {
                 let burst = if self.jobs.is_empty() { BURST } else { 1 };
                 Some(Next::Turn(writer, burst))

@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 
 use crate::os;
+use crate::progress::When;
 use crate::quantity;
-use crate::spec::{OnFull, Spec};
+use crate::spec::{InDoubt, OnFull, Spec};
 
 /// Copies standard input to any number of sinks at once. Each has its own buffer,
 /// and a slow one does not stall the others until its buffer is full.
@@ -24,6 +26,14 @@ struct Args {
     #[arg(value_name = "SINK", required = true, hide = true)]
     sinks: Vec<OsString>,
 
+    /// Copy this, and not standard input
+    #[arg(long, value_name = "PATH")]
+    input: Option<PathBuf>,
+
+    /// Each sink's buffer, in bytes
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = quantity::size)]
+    buffer: NonZeroU64,
+
     /// What to do when a buffer is full
     #[arg(
         long,
@@ -33,9 +43,13 @@ struct Args {
     )]
     on_full: OnFull,
 
-    /// Each sink's buffer, in bytes
-    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = quantity::size)]
-    buffer: NonZeroU64,
+    /// Drop whole lines, and send none in part
+    #[arg(long)]
+    lines: bool,
+
+    /// Read at most this many bytes per second
+    #[arg(long, value_name = "SIZE", value_parser = quantity::rate)]
+    rate: Option<NonZeroU64>,
 
     /// Time that sinks have after the input's end
     /// [default: no limit] or a signal [default: 5]
@@ -49,9 +63,40 @@ struct Args {
     #[arg(verbatim_doc_comment)]
     connect_timeout: Option<Duration>,
 
-    /// Account for every byte on stderr: json
+    /// Open a sink that fails again, N times or always
+    #[arg(long, value_name = "N", value_parser = quantity::times)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    retry: Option<u64>,
+
+    /// skip or resend what a reader that died may
+    /// not have read [default: skip]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "skip",
+        hide_possible_values = true,
+        hide_default_value = true,
+        verbatim_doc_comment
+    )]
+    in_doubt: InDoubt,
+
+    /// auto, always, plain (lines for logs) or never
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    #[arg(default_value = "auto", hide_default_value = true)]
+    progress: When,
+
+    /// The input's size, if it is not a file
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    size: Option<u64>,
+
+    /// Account for every byte on stderr: text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     stats: Option<StatsFormat>,
+
+    /// Put the account into this file
+    #[arg(long, value_name = "PATH", requires = "stats")]
+    stats_file: Option<PathBuf>,
 
     /// Print help
     #[arg(short, long, action = ArgAction::HelpShort)]
@@ -70,26 +115,24 @@ fn after() -> String {
         "\
 Sinks:
 {sinks}
-  NAME=VALUE,...@SINK
-                a sink with options: buffer=SIZE, on-full=POLICY, name=TEXT
+  NAME=VALUE,...@SINK   a sink with its own options: buffer=, connect-timeout=,
+                 in-doubt=, name=TEXT, on-full=, retry=N or always, and
+                 required=yes: when it fails, no more is read
 
 Policies for full buffers (--on-full for all, on-full=...@SINK for one):
-  wait          the whole copy waits for it, and nothing is lost
-  drop-newest   it misses what does not fit, which is counted
-  detach        it is given up; its command is left alone
-
-Examples:
-{examples}
+  wait           the whole copy waits for it, and nothing is lost
+  drop-newest, drop-oldest   it misses what does not fit, or what has waited
+                 longest; all is counted
+  detach         it is given up; its command is left alone
 
 SIZEs take K, M, G, T (powers of 1024) or KB, MB, ... (of 1000); TIMEs are in
 seconds, or take ms, s, m, h.
 
-Exit status:
-  0  every sink got everything
-  1  some sink did not: it failed, was detached, or missed something
-  2  the command line makes no sense
-  3  the input could not be read to its end
-{signals}",
+Exit status: 0 every sink got everything; 1 some did not; 2 the command line
+makes no sense; 3 the input could not be read to its end; {signals}
+
+Examples:
+{examples}",
         sinks = os::SINKS,
         examples = os::EXAMPLES,
         signals = os::SIGNALS,
@@ -99,6 +142,8 @@ Exit status:
 /// How statistics are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StatsFormat {
+    /// For people
+    Text,
     /// One line with one JSON object
     Json,
 }
@@ -106,10 +151,14 @@ pub(crate) enum StatsFormat {
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) input: Option<PathBuf>,
+    pub(crate) size: Option<u64>,
+    pub(crate) rate: Option<NonZeroU64>,
     pub(crate) sinks: Vec<PlannedSink>,
     pub(crate) linger: Option<Duration>,
-    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) progress: When,
     pub(crate) stats: Option<StatsFormat>,
+    pub(crate) stats_file: Option<PathBuf>,
 }
 
 /// A sink with everything settled about it.
@@ -118,6 +167,11 @@ pub(crate) struct PlannedSink {
     pub(crate) spec: Spec,
     pub(crate) buffer: NonZeroU64,
     pub(crate) on_full: OnFull,
+    pub(crate) lines: bool,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) retry: u64,
+    pub(crate) in_doubt: InDoubt,
+    pub(crate) required: bool,
 }
 
 /// Reads the command line.
@@ -139,18 +193,28 @@ impl Args {
         let planned = |typed: &OsString| {
             let spec = Spec::parse(typed)
                 .map_err(|error| Args::command().error(ErrorKind::ValueValidation, error))?;
+            let own = &spec.own;
             Ok(PlannedSink {
-                buffer: spec.buffer.unwrap_or(self.buffer),
-                on_full: spec.on_full.unwrap_or(self.on_full),
+                buffer: own.buffer.unwrap_or(self.buffer),
+                on_full: own.on_full.unwrap_or(self.on_full),
+                lines: self.lines,
+                connect_timeout: own.connect_timeout.or(self.connect_timeout),
+                retry: own.retry.or(self.retry).unwrap_or(0),
+                in_doubt: own.in_doubt.unwrap_or(self.in_doubt),
+                required: own.required.unwrap_or(false),
                 spec,
             })
         };
         let sinks: Result<_, clap::Error> = self.sinks.iter().map(planned).collect();
         Ok(Plan {
+            input: self.input,
+            size: self.size,
+            rate: self.rate,
             sinks: sinks?,
             linger: self.linger,
-            connect_timeout: self.connect_timeout,
+            progress: self.progress,
             stats: self.stats,
+            stats_file: self.stats_file,
         })
     }
 }

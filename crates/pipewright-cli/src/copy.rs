@@ -2,17 +2,19 @@
 //! by reference and never as copies.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use pipewright::{PipeWriter, SendTimeoutError, TrySendError};
 
 use crate::block::Blocks;
 use crate::event::Event;
-use crate::os::Input;
+use crate::feed::{Feed, Refused};
+use crate::os::{Input, Waker};
+use crate::rate::Limiter;
 use crate::spec::OnFull;
 
 /// Why no more is read.
@@ -24,11 +26,72 @@ pub(crate) enum CopyEnd {
     Failed(io::Error),
 }
 
+/// Ends the reading, whatever it waits for.
+pub(crate) struct Stopper {
+    waker: Waker,
+    /// Never sent on: dropped.
+    pause: Option<Sender<()>>,
+}
+
+impl Stopper {
+    pub(crate) fn stop(&mut self) {
+        self.waker.wake();
+        self.pause = None;
+    }
+}
+
+/// What is read, and how fast.
+pub(crate) struct Source {
+    input: Input,
+    limiter: Option<Limiter>,
+    /// Its sender goes when no more is to be read.
+    pause: Receiver<()>,
+}
+
+impl Source {
+    pub(crate) fn new(input: Input, waker: Waker, rate: Option<NonZeroU64>) -> (Source, Stopper) {
+        let (sender, pause) = channel();
+        let limiter = rate.map(|rate| Limiter::new(rate, Instant::now()));
+        let source = Source {
+            input,
+            limiter,
+            pause,
+        };
+        let stopper = Stopper {
+            waker,
+            pause: Some(sender),
+        };
+        (source, stopper)
+    }
+
+    /// As [`Input::read`], once it may.
+    fn read(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
+        let Some(limiter) = &mut self.limiter else {
+            return self.input.read(space);
+        };
+        let allowed = loop {
+            match limiter.allows(Instant::now()) {
+                Ok(allowed) => break allowed.min(space.len()),
+                Err(wait) => {
+                    if self.pause.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let read = self.input.read(&mut space[..allowed]);
+        if let Ok(Some(len)) = read {
+            limiter.spend(len);
+        }
+        read
+    }
+}
+
 /// Reads until there is a reason not to. `read` is kept up to date meanwhile.
-pub(crate) fn copy(mut input: Input, mut lanes: Vec<Lane>, read: &AtomicU64) -> CopyEnd {
+pub(crate) fn copy(mut source: Source, mut lanes: Vec<Lane>, read: &AtomicU64) -> CopyEnd {
     let mut blocks = Blocks::for_buffers(lanes.iter().map(|lane| lane.buffer));
     while !lanes.is_empty() {
-        let len = match input.read(blocks.space()) {
+        let len = match source.read(blocks.space()) {
             Ok(Some(0)) => return CopyEnd::EndOfInput,
             Ok(Some(len)) => len,
             Ok(None) => return CopyEnd::Woken,
@@ -54,8 +117,7 @@ fn hand_out(block: &Bytes, lanes: &mut [Lane]) {
 /// The way to one sink.
 pub(crate) struct Lane {
     sink: usize,
-    writer: PipeWriter,
-    on_full: OnFull,
+    feed: Arc<Feed>,
     buffer: usize,
     events: Sender<Event>,
     /// What of the current block the sink has not got yet.
@@ -65,17 +127,10 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(
-        sink: usize,
-        writer: PipeWriter,
-        on_full: OnFull,
-        buffer: u64,
-        events: Sender<Event>,
-    ) -> Self {
+    pub(crate) fn new(sink: usize, feed: Arc<Feed>, buffer: u64, events: Sender<Event>) -> Self {
         Lane {
             sink,
-            writer,
-            on_full,
+            feed,
             buffer: usize::try_from(buffer).unwrap_or(usize::MAX),
             events,
             rest: Bytes::new(),
@@ -88,41 +143,37 @@ impl Lane {
         self.rest = block;
         while let Some(piece) = self.piece() {
             let len = piece.len();
-            match self.writer.try_send(piece) {
-                Ok(_) => self.rest.advance(len),
-                Err(TrySendError::Closed(..)) => self.end(),
-                Err(TrySendError::Full(_)) => match self.on_full {
-                    OnFull::Wait => return,
-                    OnFull::DropNewest => self.rest.advance(len),
-                    OnFull::Detach => {
-                        // Told before it is done, so that the end has its reason
-                        // when it comes.
-                        let _ = self.events.send(Event::Detached(self.sink));
-                        self.writer.cancel();
-                        self.end();
-                    }
-                },
+            match self.feed.offer(piece) {
+                Ok(()) => self.rest.advance(len),
+                Err(Refused::Over) => self.end(),
+                Err(Refused::Full(_)) if self.feed.on_full() == OnFull::Detach => {
+                    // Told before it is done, so that the end has its reason when
+                    // it comes.
+                    let _ = self.events.send(Event::Detached(self.sink));
+                    self.feed.stop();
+                    self.end();
+                }
+                Err(Refused::Full(_)) => return,
             }
         }
     }
 
-    /// Sends the rest, however long that takes. It ends early if the writer does,
+    /// Sends the rest, however long that takes. It ends early if the sink does,
     /// which is how a wait without hope is broken off.
     fn wait_for_room(&mut self) {
         while let Some(piece) = self.piece() {
             let len = piece.len();
-            match self.writer.send_timeout(piece, Duration::MAX) {
-                Ok(_) => self.rest.advance(len),
-                Err(SendTimeoutError::Timeout(_)) => {}
-                Err(SendTimeoutError::Closed(..)) => self.end(),
+            if self.feed.offer_patiently(piece) {
+                self.rest.advance(len);
+            } else {
+                self.end();
             }
         }
     }
 
-    /// The next of what is left, no larger than the buffer: a writer would take a
-    /// larger one too, once it is empty.
+    /// The next of what is left, no larger than the sink likes.
     fn piece(&self) -> Option<Bytes> {
-        let len = self.rest.len().min(self.buffer);
+        let len = self.rest.len().min(self.feed.largest_piece());
         (len > 0).then(|| self.rest.slice(..len))
     }
 
@@ -134,13 +185,13 @@ impl Lane {
 
 /// Starts [`copy`] on a thread of its own.
 pub(crate) fn start(
-    input: Input,
+    source: Source,
     lanes: Vec<Lane>,
     read: Arc<AtomicU64>,
     events: Sender<Event>,
 ) -> io::Result<()> {
     let copying = move || {
-        let end = copy(input, lanes, &read);
+        let end = copy(source, lanes, &read);
         let _ = events.send(Event::CopyEnded(end));
     };
     std::thread::Builder::new()

@@ -1,14 +1,14 @@
 //! What the conductor hears of, from every other thread.
 
-use pipewright::Progress;
-
 use crate::copy::CopyEnd;
-use crate::os::{Exit, Signal, Trouble};
+use crate::os::{Exit, Signal, Suspension, Trouble};
 
 /// Sinks are meant by their place on the command line.
 pub(crate) enum Event {
     /// Somebody wants this process to end.
     Signal(Signal),
+    /// The terminal's user suspends this process, or lets it go on.
+    Suspension(Suspension),
     /// No more will be read.
     CopyEnded(CopyEnd),
     /// The sink's buffer was full, and it is given up.
@@ -17,8 +17,8 @@ pub(crate) enum Event {
     Connected(usize),
     /// The sink that waited for a reader will not get one.
     NotConnected(usize, Trouble),
-    /// The sink's writer has ended, with these accounts.
-    Ended(usize, Progress),
+    /// The sink's writer has ended; its feed knows how.
+    Ended(usize),
     /// The sink's command has ended.
     Exited(usize, std::io::Result<Exit>),
 }

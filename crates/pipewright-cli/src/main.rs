@@ -3,8 +3,11 @@
 //! ```text
 //! args, spec, quantity   what was typed, and what it means; text: how it is shown
 //! run, event             the conductor: one thread that hears of everything
-//!   sink                   one sink: its writer, its command, how it ended
-//!   copy, block            the thread that reads and hands out
+//!   sink, retry            one sink: how it is opened, again too, and how it ended
+//!   copy, block, rate      the thread that reads and hands out
+//!     feed                   from that thread to a sink's writer
+//!       backlog, sent, stall   what waits, what was handed on, and for how long
+//! progress               what is said meanwhile
 //! report, stats          what is said at the end, and the exit status
 //! os                     everything that differs between operating systems
 //! ```
@@ -12,37 +15,62 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod backlog;
 mod block;
 mod copy;
 mod event;
+mod feed;
 mod os;
+mod progress;
 mod quantity;
+mod rate;
 mod report;
+mod retry;
 mod run;
+mod sent;
 mod sink;
 mod spec;
+mod stall;
 mod stats;
 mod text;
 
+use std::fs::File;
+use std::io;
 use std::process::ExitCode;
 
-/// Exit statuses are the business of [`report::Status`], but for 2, which is a
+use args::Plan;
+use report::Status;
+
+/// Exit statuses are the business of [`Status`], but for 2, which is a
 /// command line that makes no sense.
 fn main() -> ExitCode {
     let plan = match args::plan() {
         Ok(plan) => plan,
         Err(error) => error.exit(),
     };
-    let report = match run::run(&plan) {
-        Ok(report) => report,
+    match run(&plan) {
+        Ok(status) => status,
         Err(error) => {
             report::say(&format!("cannot start: {error}"));
-            return report::Status::Input.into();
+            Status::Input
         }
-    };
+    }
+    .into()
+}
+
+fn run(plan: &Plan) -> io::Result<Status> {
+    // Before anything else: to lose the account at the end would be a pity.
+    let file = plan.stats_file.as_ref().map(File::create).transpose()?;
+    let report = run::run(plan)?;
     let status = report.status();
     if let Some(format) = plan.stats {
-        stats::print(&report, status, format);
+        let written = match file {
+            Some(mut file) => stats::write(&report, status, format, &mut file),
+            None => stats::write(&report, status, format, &mut io::stderr()),
+        };
+        if let Err(error) = written {
+            report::say(&format!("the statistics cannot be written: {error}"));
+        }
     }
-    status.into()
+    Ok(status)
 }

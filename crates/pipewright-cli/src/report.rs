@@ -18,7 +18,8 @@ pub(crate) struct Report {
 }
 
 /// How one sink fared. Counts are bytes, `accepted = written + unsent + in_doubt`,
-/// and what was read is `accepted + dropped`.
+/// and what was read is `accepted + dropped`. What is `unread` is a part of what
+/// was written.
 pub(crate) struct SinkReport {
     pub(crate) name: String,
     pub(crate) kind: Kind,
@@ -31,17 +32,21 @@ pub(crate) struct SinkReport {
     pub(crate) dropped: u64,
     pub(crate) unsent: u64,
     pub(crate) in_doubt: u64,
+    pub(crate) unread: u64,
+    pub(crate) retries: u64,
+    pub(crate) stalled: Duration,
     pub(crate) duration: Duration,
 }
 
 /// How a sink ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It got everything that was read, and its command was content.
     Complete,
     /// It got what there was room for.
     Dropped,
+    /// It was opened again, and a reader before had not read everything.
+    Lost,
     /// It was given up because its buffer was full.
     Detached,
     /// Time was over first, or a second signal came.
@@ -59,6 +64,26 @@ pub(crate) enum Status {
     /// The input could not be read.
     Input,
     Interrupted(Signal),
+}
+
+impl Fate {
+    /// As in the statistics.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Fate::Complete => "complete",
+            Fate::Dropped => "dropped",
+            Fate::Lost => "lost",
+            Fate::Detached => "detached",
+            Fate::Stopped => "stopped",
+            Fate::Failed => "failed",
+        }
+    }
+}
+
+impl serde::Serialize for Fate {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
 }
 
 impl Report {
@@ -106,6 +131,7 @@ impl SinkReport {
                     self.dropped, self.buffer
                 );
             }
+            Fate::Lost => said.push_str("not everything arrived; "),
             Fate::Detached => {
                 let _ = write!(
                     said,
@@ -119,7 +145,10 @@ impl SinkReport {
         if let Some(trouble) = &self.trouble {
             let _ = write!(said, "{}; ", trouble.message);
         }
-        if let Some(exit) = self.exit.filter(|_| self.fate != Fate::Dropped) {
+        if let Some(exit) = self
+            .exit
+            .filter(|_| !matches!(self.fate, Fate::Dropped | Fate::Lost))
+        {
             let _ = write!(said, "{}; ", os::exit_in_words(exit));
         }
         let _ = write!(said, "it got {} bytes", self.written);
@@ -128,6 +157,12 @@ impl SinkReport {
         }
         if self.in_doubt > 0 {
             let _ = write!(said, ", {} more are in doubt", self.in_doubt);
+        }
+        if self.unread > 0 {
+            let _ = write!(said, ", {} of them died unread with a reader", self.unread);
+        }
+        if self.retries > 0 {
+            let _ = write!(said, "; it was opened {} times", self.retries + 1);
         }
         Some(said)
     }

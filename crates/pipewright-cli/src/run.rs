@@ -9,17 +9,18 @@
 //!                                                    stop what is left
 //! ```
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::args::Plan;
-use crate::copy::{self, CopyEnd};
+use crate::copy::{self, CopyEnd, Source, Stopper};
 use crate::event::Event;
-use crate::os::{self, Input, Opener, Signal, Waker};
-use crate::report::{Report, say};
+use crate::os::{self, Input, Opener, Signal, Suspension};
+use crate::progress::{Snapshot, View};
+use crate::report::Report;
 use crate::sink::Sink;
 use crate::spec::Target;
 
@@ -41,10 +42,11 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     os::watch_signals(move |signal| {
         let _ = signals.send(Event::Signal(signal));
     })?;
-    let (input, waker) = Input::new()?;
+    let (mut input, waker) = Input::open(plan.input.as_deref())?;
+    let size = plan.size.or_else(|| input.size());
 
     let started = Instant::now();
-    let mut opener = Opener::new(plan.connect_timeout);
+    let mut opener = Opener::new(&input);
     let mut sinks: Vec<Sink> = Vec::new();
     for (index, planned) in plan.sinks.iter().enumerate() {
         sinks.push(Sink::open(index, planned, &mut opener, &sender));
@@ -52,23 +54,37 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     for sink in &mut sinks {
         sink.start(&sender);
     }
-    if plan
-        .sinks
-        .iter()
-        .any(|sink| sink.spec.target == Target::Stdout)
-    {
+    let has_stdout = plan.sinks.iter().any(|s| s.spec.target == Target::Stdout);
+    let view = View::new(
+        plan.progress,
+        sinks.len(),
+        has_stdout && io::stdout().is_terminal(),
+        started,
+    );
+    if view.draws() {
+        let suspensions = sender.clone();
+        os::watch_suspensions(move |suspension| {
+            let _ = suspensions.send(Event::Suspension(suspension));
+        })?;
+    }
+    if has_stdout {
         // Should it fail, the reader sees the end a little later.
         let _ = os::release_stdout();
     }
 
     let read = Arc::new(AtomicU64::new(0));
+    let (source, stopper) = Source::new(input, waker, plan.rate);
     let mut conductor = Conductor {
         sinks,
+        opener,
         linger: plan.linger,
+        sender: sender.clone(),
         events,
-        waker,
+        stopper,
+        view,
         started,
         read: Arc::clone(&read),
+        size,
         copied: None,
         interrupted: None,
         deadline: None,
@@ -79,7 +95,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
         .iter()
         .filter_map(|sink| sink.lane(&sender))
         .collect();
-    if let Err(error) = copy::start(input, lanes, read, sender) {
+    if let Err(error) = copy::start(source, lanes, read, sender) {
         conductor.copy_ended(CopyEnd::Failed(error));
     }
     conductor.conduct();
@@ -88,12 +104,18 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
 
 struct Conductor {
     sinks: Vec<Sink>,
+    opener: Opener,
     linger: Option<Duration>,
+    /// For the threads of sinks that are opened again.
+    sender: Sender<Event>,
     events: Receiver<Event>,
-    waker: Waker,
+    stopper: Stopper,
+    view: View,
     started: Instant,
     /// How many bytes were read so far.
     read: Arc<AtomicU64>,
+    /// How many there will be, if that is known.
+    size: Option<u64>,
     /// How the copy ended.
     copied: Option<CopyEnd>,
     interrupted: Option<Signal>,
@@ -111,10 +133,22 @@ impl Conductor {
             if self.is_over() {
                 break;
             }
-            match self.next_event() {
-                Some(event) => self.handle(event),
-                None if self.stopped => break,
-                None => self.stop(),
+            if let Some(event) = self.next_event() {
+                self.handle(event);
+            }
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                if self.stopped {
+                    break;
+                }
+                self.stop();
+            }
+            for sink in &mut self.sinks {
+                sink.retry(now, &self.opener, &self.sender);
+            }
+            if self.view.next().is_some_and(|next| next <= now) {
+                self.view
+                    .show(&snapshot(&self.sinks, &self.read, self.size), now);
             }
         }
         for sink in &self.sinks {
@@ -122,16 +156,18 @@ impl Conductor {
         }
     }
 
-    /// The next event, or `None` at the deadline.
+    /// The next event, or `None` if there is something else to do first.
     fn next_event(&self) -> Option<Event> {
-        let Some(deadline) = self.deadline else {
+        let retries = self.sinks.iter().filter_map(Sink::retry_at);
+        let Some(next) = retries.chain(self.deadline).chain(self.view.next()).min() else {
             return self.events.recv().ok();
         };
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = next.saturating_duration_since(Instant::now());
         self.events.recv_timeout(left).ok()
     }
 
     fn handle(&mut self, event: Event) {
+        let now = Instant::now();
         match event {
             Event::Signal(signal) => self.signalled(signal),
             Event::CopyEnded(end) => self.copy_ended(end),
@@ -140,15 +176,20 @@ impl Conductor {
                 self.sinks[sink].connected();
                 self.finish();
             }
-            Event::NotConnected(sink, trouble) => self.sinks[sink].fail(trouble),
-            Event::Ended(sink, end) => self.sinks[sink].ended(end),
-            Event::Exited(sink, exit) => self.sinks[sink].exited(exit),
+            Event::NotConnected(sink, trouble) => self.sinks[sink].not_connected(trouble, now),
+            Event::Ended(sink) => self.sinks[sink].ended(now),
+            Event::Exited(sink, exit) => self.sinks[sink].exited(exit, now),
+            Event::Suspension(Suspension::Asked) => {
+                self.view.leave();
+                os::suspend();
+            }
+            Event::Suspension(Suspension::Over) => self.view.come_back(now),
         }
     }
 
     fn copy_ended(&mut self, end: CopyEnd) {
         if let CopyEnd::Failed(error) = &end {
-            say(&format!("the input cannot be read: {error}"));
+            self.view.say(&format!("the input cannot be read: {error}"));
         }
         self.copied = Some(end);
         if self.deadline.is_none() {
@@ -165,11 +206,11 @@ impl Conductor {
             return self.stop();
         }
         self.interrupted = Some(signal);
-        self.waker.wake();
+        self.stopper.stop();
         let linger = self.linger.unwrap_or(LINGER);
         self.deadline = from_now(linger);
         self.finish();
-        say(&format!(
+        self.view.say(&format!(
             "{}: no more is read; sinks have {linger:?} to take what was (a second signal ends at once)",
             signal.name
         ));
@@ -187,7 +228,7 @@ impl Conductor {
     fn stop(&mut self) {
         self.stopped = true;
         self.deadline = from_now(GRACE);
-        self.waker.wake();
+        self.stopper.stop();
         for sink in &mut self.sinks {
             if !sink.is_settled() {
                 sink.stop();
@@ -200,14 +241,19 @@ impl Conductor {
     fn settle(&mut self) {
         let read = self.read.load(Ordering::Relaxed);
         for sink in &mut self.sinks {
+            if let Some(message) = sink.setback() {
+                self.view.say(&message);
+            }
             if sink.settles()
                 && let Some(message) = sink.report(read, self.started).complaint()
             {
-                say(&message);
+                self.view.say(&message);
             }
         }
-        if self.copied.is_none() && !self.sinks.iter().any(Sink::takes_data) {
-            self.waker.wake();
+        let is_pointless =
+            !self.sinks.iter().any(Sink::takes_data) || self.sinks.iter().any(Sink::is_missed);
+        if self.copied.is_none() && is_pointless {
+            self.stopper.stop();
         }
     }
 
@@ -216,12 +262,15 @@ impl Conductor {
     }
 
     /// The final report. What has not settled is complained of only now.
-    fn report(&self) -> Report {
+    fn report(&mut self) -> Report {
+        let now = Instant::now();
+        self.view
+            .end(&snapshot(&self.sinks, &self.read, self.size), now);
         let read = self.read.load(Ordering::Relaxed);
         let report = |sink: &Sink| {
             let report = sink.report(read, self.started);
             if let Some(message) = report.complaint().filter(|_| !sink.is_settled()) {
-                say(&message);
+                self.view.say(&message);
             }
             report
         };
@@ -232,6 +281,15 @@ impl Conductor {
             input_failed: matches!(self.copied, Some(CopyEnd::Failed(_))),
             duration: self.started.elapsed(),
         }
+    }
+}
+
+fn snapshot<'a>(sinks: &'a [Sink], read: &AtomicU64, size: Option<u64>) -> Snapshot<'a> {
+    let read = read.load(Ordering::Relaxed);
+    Snapshot {
+        sinks: sinks.iter().map(|sink| sink.state(read)).collect(),
+        read,
+        size,
     }
 }
 

@@ -1,26 +1,34 @@
-//! One sink: its writer, its command, and how it ended.
+//! One sink: how it is opened, its command, how it ended.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pipewright::{AttachError, Builder, Outcome, PipeWriter, Progress};
+use pipewright::{AttachError, Outcome};
 
 use crate::args::PlannedSink;
 use crate::copy::Lane;
 use crate::event::Event;
-use crate::os::{Child, CreatedFifo, Exit, Kind, Opener, Opening, Pipe, Trouble};
+use crate::feed::{Accounts, Feed, Manner, Waits};
+use crate::os::{
+    Child, CreatedFifo, Exit, Handle, Kind, Opened, Opener, Opening, Pipe, Remains, Trouble,
+};
+use crate::progress::{Phase, SinkState};
 use crate::report::{Fate, SinkReport};
-use crate::spec::{OnFull, Target};
+use crate::retry::Retry;
+use crate::spec::Target;
 
 pub(crate) struct Sink {
     index: usize,
     name: String,
+    target: Target,
     kind: Kind,
-    on_full: OnFull,
     buffer: u64,
-    /// `None`: it could not be opened.
-    writer: Option<PipeWriter>,
+    connect_timeout: Option<Duration>,
+    required: bool,
+    retry: Retry,
+    feed: Arc<Feed>,
     /// Waits for its reader.
     awaited: bool,
     /// To be started once all sinks are there.
@@ -28,11 +36,11 @@ pub(crate) struct Sink {
     child: Option<Child>,
     exit: Option<Exit>,
     created: Option<CreatedFifo>,
-    /// The writer's final accounts.
-    end: Option<Progress>,
-    /// Why it failed, where the writer does not know.
+    /// Why it failed.
     trouble: Option<Trouble>,
     detached: bool,
+    /// Nothing more reaches it.
+    over: bool,
     /// Its command was told to end.
     terminated: bool,
     settled_at: Option<Instant>,
@@ -47,67 +55,64 @@ impl Sink {
         opener: &mut Opener,
         events: &Sender<Event>,
     ) -> Sink {
+        let manner = Manner {
+            on_full: planned.on_full,
+            buffer: planned.buffer.get(),
+            lines: planned.lines,
+            in_doubt: planned.in_doubt,
+        };
         let mut sink = Sink {
             index,
             name: planned.spec.name.clone(),
+            target: planned.spec.target.clone(),
             kind: kind_by_word(&planned.spec.target),
-            on_full: planned.on_full,
             buffer: planned.buffer.get(),
-            writer: None,
+            connect_timeout: planned.connect_timeout,
+            required: planned.required,
+            retry: Retry::new(planned.retry),
+            feed: Arc::new(Feed::new(index, &manner, events.clone())),
             awaited: false,
             opening: None,
             child: None,
             exit: None,
             created: None,
-            end: None,
             trouble: None,
             detached: false,
+            over: false,
             terminated: false,
             settled_at: None,
         };
-        if let Err(trouble) = sink.try_open(&planned.spec.target, opener, events) {
+        let opened = opener.open(&sink.target, &sink.name, sink.connect_timeout);
+        if let Err(trouble) = opened.and_then(|opened| sink.take_on(opened)) {
             sink.fail(trouble);
         }
         sink
     }
 
-    fn try_open(
-        &mut self,
-        target: &Target,
-        opener: &mut Opener,
-        events: &Sender<Event>,
-    ) -> Result<(), Trouble> {
-        let opened = opener.open(target, &self.name)?;
+    fn take_on(&mut self, opened: Opened) -> Result<(), Trouble> {
         self.kind = opened.kind;
         self.child = opened.child;
-        self.created = opened.created;
-        let builder = self.builder(events.clone());
-        self.writer = Some(match opened.pipe {
-            Pipe::Open { handle, sole_owner } => builder
-                .sole_owner(sole_owner)
-                .build(handle)
-                .map_err(unfit)?,
+        self.exit = None;
+        if opened.created.is_some() {
+            self.created = opened.created;
+        }
+        match opened.pipe {
+            Pipe::Open { handle, sole_owner } => self.way_in().attach(handle, sole_owner),
             Pipe::Awaited(opening) => {
                 self.awaited = true;
                 self.opening = Some(opening);
-                builder.sole_owner(true).unattached()?
+                Ok(())
             }
-        });
-        Ok(())
+        }
     }
 
-    fn builder(&self, events: Sender<Event>) -> Builder {
-        let index = self.index;
-        PipeWriter::builder()
-            .name(&self.name)
-            .capacity(self.buffer)
-            // Nothing goes on behind our back.
-            .linger(Duration::ZERO)
-            .on_progress(move |progress| {
-                if progress.outcome.is_some() {
-                    let _ = events.send(Event::Ended(index, progress));
-                }
-            })
+    fn way_in(&self) -> WayIn {
+        WayIn {
+            feed: Arc::clone(&self.feed),
+            name: self.name.clone(),
+            kind: self.kind,
+            may_be_reopened: self.retry.is_possible() && self.kind.can_be_reopened(),
+        }
     }
 
     /// Starts the threads that wait: for a reader, and for a command's end. Only
@@ -126,17 +131,14 @@ impl Sink {
                 let _ = events.send(Event::Exited(index, exit));
             })?;
         }
-        if let (Some(opening), Some(writer)) = (self.opening.take(), self.writer.clone()) {
-            let events = events.clone();
+        if let Some(opening) = self.opening.take() {
+            let (way_in, events) = (self.way_in(), events.clone());
             let connect = move || {
-                let attached = opening().and_then(|handle| writer.attach(handle).map_err(unfit));
-                let event = match attached {
+                let attached = opening().and_then(|handle| way_in.attach(handle, true));
+                let _ = events.send(match attached {
                     Ok(()) => Event::Connected(index),
-                    // It was stopped meanwhile, which is no trouble.
-                    Err(_) if writer.progress().outcome.is_some() => return,
                     Err(trouble) => Event::NotConnected(index, trouble),
-                };
-                let _ = events.send(event);
+                });
             };
             thread::Builder::new()
                 .name("connect".into())
@@ -146,16 +148,9 @@ impl Sink {
     }
 
     pub(crate) fn lane(&self, events: &Sender<Event>) -> Option<Lane> {
-        let writer = self.writer.clone()?;
-        self.takes_data().then(|| {
-            Lane::new(
-                self.index,
-                writer,
-                self.on_full,
-                self.buffer,
-                events.clone(),
-            )
-        })
+        let feed = Arc::clone(&self.feed);
+        self.takes_data()
+            .then(|| Lane::new(self.index, feed, self.buffer, events.clone()))
     }
 }
 
@@ -165,33 +160,47 @@ impl Sink {
     /// that the reader finds somebody there even if there is nothing to read;
     /// unless there is no time for that.
     pub(crate) fn finish(&self, in_haste: bool) {
-        if let Some(writer) = &self.writer
-            && (in_haste || !self.awaited)
-        {
-            writer.finish();
-        }
+        let waits = if self.awaited && !in_haste {
+            Waits::ForReader
+        } else {
+            Waits::ForNobody
+        };
+        self.feed.finish(waits);
     }
 
     /// What is not written yet will not be, and its command is to end.
     pub(crate) fn stop(&mut self) {
-        if let Some(writer) = &self.writer {
-            writer.cancel();
-        }
+        self.retry.give_up();
+        self.feed.stop();
         if let (Some(child), None, false) = (&self.child, self.exit, self.detached) {
             self.terminated = true;
             child.terminate();
         }
     }
 
-    pub(crate) fn fail(&mut self, trouble: Trouble) {
-        // A writer that has ended already has said why.
-        if self.end.is_none() {
-            self.trouble.get_or_insert(trouble);
-        }
+    /// It will not get anything more.
+    fn fail(&mut self, trouble: Trouble) {
         self.awaited = false;
-        if let Some(writer) = &self.writer {
-            writer.cancel();
+        self.trouble.get_or_insert(trouble);
+        self.over = true;
+        self.feed.stop();
+    }
+
+    /// Opens it again, if it is time.
+    pub(crate) fn retry(&mut self, now: Instant, opener: &Opener, events: &Sender<Event>) {
+        if !self.retry.begin(now) {
+            return;
         }
+        let opened = opener.reopen(&self.target, self.connect_timeout);
+        match opened.and_then(|opened| self.take_on(opened)) {
+            Ok(()) => self.start(events),
+            Err(trouble) => self.fail_or_retry(trouble, now),
+        }
+    }
+
+    /// When it is to be opened again.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.retry.at()
     }
 
     /// Removes what was put into the file system for it.
@@ -208,15 +217,43 @@ impl Sink {
         self.awaited = false;
     }
 
+    pub(crate) fn not_connected(&mut self, trouble: Trouble, now: Instant) {
+        // It was stopped meanwhile, which is no trouble.
+        if !self.over {
+            self.fail_or_retry(trouble, now);
+        }
+    }
+
     pub(crate) fn detached(&mut self) {
         self.detached = true;
     }
 
-    pub(crate) fn ended(&mut self, end: Progress) {
-        self.end = Some(end);
+    /// Its writer has ended.
+    pub(crate) fn ended(&mut self, now: Instant) {
+        match self.feed.accounts().outcome {
+            Some(Outcome::Failed(error)) if !self.over => {
+                let trouble = match error.raw_os_error() {
+                    Some(code) => std::io::Error::from_raw_os_error(code).into(),
+                    None => Trouble::own(error.to_string()),
+                };
+                self.fail_or_retry(trouble, now);
+            }
+            _ => self.over = true,
+        }
     }
 
-    pub(crate) fn exited(&mut self, exit: std::io::Result<Exit>) {
+    fn fail_or_retry(&mut self, trouble: Trouble, now: Instant) {
+        let written = self.feed.accounts().written;
+        if self.kind.can_be_reopened() && self.retry.plan(written, trouble.clone()) {
+            if self.child.is_none() || self.exit.is_some() {
+                self.retry.count_down(now);
+            }
+        } else {
+            self.fail(trouble);
+        }
+    }
+
+    pub(crate) fn exited(&mut self, exit: std::io::Result<Exit>, now: Instant) {
         match exit {
             Ok(exit) => self.exit = Some(exit),
             Err(error) => {
@@ -224,11 +261,27 @@ impl Sink {
                 self.child = None;
             }
         }
+        // Two of a command never run at the same time.
+        self.retry.count_down(now);
+    }
+
+    /// What is to be said of a failure that is not the end: once.
+    pub(crate) fn setback(&mut self) -> Option<String> {
+        let trouble = self.retry.take_news()?;
+        let accounts = self.feed.accounts();
+        let mut said = format!(
+            "'{}' will be opened again: {}; it got {} bytes",
+            self.name, trouble.message, accounts.written
+        );
+        if accounts.unread > 0 {
+            said += &format!(", {} of them died unread with a reader", accounts.unread);
+        }
+        Some(said)
     }
 
     /// Whether more data can reach it.
     pub(crate) fn takes_data(&self) -> bool {
-        self.writer.is_some() && self.end.is_none()
+        !self.over
     }
 
     /// Whether nothing more is going to happen to it. The command of a detached
@@ -245,60 +298,111 @@ impl Sink {
         self.settled_at.is_some()
     }
 
+    /// Whether the others need not go on without it.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.required && self.over && (self.trouble.is_some() || self.detached)
+    }
+
     fn waits_for_command(&self) -> bool {
         self.child.is_some() && self.exit.is_none() && !self.detached
     }
+}
 
-    /// How it stands, `read` bytes having been read.
-    pub(crate) fn report(&self, read: u64, since: Instant) -> SinkReport {
-        let accounts = match (&self.end, &self.writer) {
-            (Some(end), _) => Some(end.clone()),
-            (None, Some(writer)) => Some(writer.progress()),
-            (None, None) => None,
+/// How it stands.
+impl Sink {
+    pub(crate) fn state(&self, read: u64) -> SinkState<'_> {
+        let Accounts {
+            written,
+            unsent,
+            stalled_for,
+            ..
+        } = self.feed.accounts();
+        let phase = if self.is_settled() {
+            Phase::Over(self.fate(&self.feed.accounts(), read).word())
+        } else if self.retry.is_planned() {
+            Phase::Retrying
+        } else if self.awaited {
+            Phase::Awaited
+        } else {
+            Phase::Running
         };
-        let count = |of: fn(&Progress) -> u64| accounts.as_ref().map_or(0, of);
-        let accepted = count(|progress| progress.accepted);
-        let dropped = read.saturating_sub(accepted);
-        let (fate, trouble) = self.fate(dropped);
+        SinkState {
+            name: &self.name,
+            phase,
+            written,
+            queued: unsent,
+            stalled_for,
+        }
+    }
+
+    /// In the end, `read` bytes having been read.
+    pub(crate) fn report(&self, read: u64, since: Instant) -> SinkReport {
+        let accounts = self.feed.accounts();
+        let accepted = accounts.written + accounts.unsent + accounts.in_doubt;
         SinkReport {
             name: self.name.clone(),
             kind: self.kind,
             buffer: self.buffer,
-            fate,
-            trouble,
+            fate: self.fate(&accounts, read),
+            trouble: self.trouble.clone(),
             exit: self.exit,
             accepted,
-            written: count(|progress| progress.written),
-            dropped,
-            unsent: count(|progress| progress.queued),
-            in_doubt: count(|progress| progress.in_doubt + progress.in_flight),
+            written: accounts.written,
+            dropped: read.saturating_sub(accepted),
+            unsent: accounts.unsent,
+            in_doubt: accounts.in_doubt,
+            unread: accounts.unread,
+            retries: self.retry.count(),
+            stalled: accounts.stalled,
             duration: self.settled_at.unwrap_or_else(Instant::now) - since,
         }
     }
 
-    fn fate(&self, dropped: u64) -> (Fate, Option<Trouble>) {
-        if let Some(trouble) = &self.trouble {
-            return (Fate::Failed, Some(trouble.clone()));
-        }
-        let outcome = self.end.as_ref().and_then(|end| end.outcome.as_ref());
-        if let Some(Outcome::Failed(error)) = outcome {
-            let trouble = match error.raw_os_error() {
-                Some(code) => std::io::Error::from_raw_os_error(code).into(),
-                None => Trouble::own(error.to_string()),
-            };
-            return (Fate::Failed, Some(trouble));
+    fn fate(&self, accounts: &Accounts, read: u64) -> Fate {
+        if self.trouble.is_some() {
+            return Fate::Failed;
         }
         if self.detached {
-            return (Fate::Detached, None);
+            return Fate::Detached;
+        }
+        if !matches!(accounts.outcome, Some(Outcome::Closed)) {
+            return Fate::Stopped;
         }
         let exited_well = self.child.is_none() || self.exit == Some(Exit::Status(0));
-        let fate = match outcome {
-            Some(Outcome::Closed) if exited_well && dropped > 0 => Fate::Dropped,
-            Some(Outcome::Closed) if exited_well => Fate::Complete,
-            Some(Outcome::Closed) if self.exit.is_some() && !self.terminated => Fate::Failed,
-            _ => Fate::Stopped,
-        };
-        (fate, None)
+        if !exited_well {
+            return if self.exit.is_some() && !self.terminated {
+                Fate::Failed
+            } else {
+                Fate::Stopped
+            };
+        }
+        if accounts.unread + accounts.in_doubt > 0 {
+            Fate::Lost
+        } else if accounts.written < read {
+            Fate::Dropped
+        } else {
+            Fate::Complete
+        }
+    }
+}
+
+/// How a pipe comes to the sink's feed, from whatever thread.
+struct WayIn {
+    feed: Arc<Feed>,
+    name: String,
+    kind: Kind,
+    may_be_reopened: bool,
+}
+
+impl WayIn {
+    fn attach(&self, handle: Handle, sole_owner: bool) -> Result<(), Trouble> {
+        let remains = self
+            .may_be_reopened
+            .then(|| Remains::of(self.kind, &handle))
+            .flatten();
+        self.feed
+            .attach(&self.name, handle, sole_owner, remains)
+            .map_err(unfit)
     }
 }
 
@@ -310,6 +414,7 @@ fn kind_by_word(target: &Target) -> Kind {
         Target::Exec(_) => Kind::Exec,
         Target::Unix(_) => Kind::Unix,
         Target::Listen(_) => Kind::Listen,
+        Target::Tcp { .. } => Kind::Tcp,
     }
 }
 

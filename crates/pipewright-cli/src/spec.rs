@@ -19,18 +19,23 @@
 //!
 //! One letter and a colon is a drive on Windows, and begins a path everywhere.
 
-use std::error::Error;
-use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::ffi::OsStr;
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::os;
 use crate::quantity;
 use crate::text::printable;
+
+mod error;
+mod target;
+
+pub(crate) use error::SpecError;
+pub(crate) use target::Target;
+use target::{KINDS, NotATarget, word};
 
 /// What happens when a sink's buffer is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,8 +44,20 @@ pub(crate) enum OnFull {
     Wait,
     /// What does not fit is dropped for this sink, and counted
     DropNewest,
+    /// What has waited longest is dropped for this sink, and counted
+    DropOldest,
     /// The sink is given up; the others go on
     Detach,
+}
+
+/// What a sink that is opened again does with bytes that its last reader may not
+/// have got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InDoubt {
+    /// They are counted, and none is sent twice
+    Skip,
+    /// They are sent again, and some may arrive twice
+    Resend,
 }
 
 /// A sink, as it was asked for.
@@ -49,46 +66,45 @@ pub(crate) struct Spec {
     pub(crate) target: Target,
     /// What it is called in messages: its `name=`, or the target as typed.
     pub(crate) name: String,
+    pub(crate) own: Own,
+}
+
+/// The sink's own options, where it has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Own {
     pub(crate) buffer: Option<NonZeroU64>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) in_doubt: Option<InDoubt>,
     pub(crate) on_full: Option<OnFull>,
+    pub(crate) required: Option<bool>,
+    /// How often it is opened again.
+    pub(crate) retry: Option<u64>,
+    name: Option<String>,
 }
 
-/// Where the data goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    Stdout,
-    /// A file, device or existing FIFO; which, shows when it is opened.
-    Path(PathBuf),
-    /// The standard input of a shell command.
-    Exec(OsString),
-    /// A Unix socket that somebody listens on.
-    Unix(PathBuf),
-    /// A FIFO to be created.
-    Listen(PathBuf),
-}
-
-/// The kinds that can be asked for by word.
-const KINDS: &str = "-, PATH, file:PATH, exec:COMMAND, unix:PATH, listen:PATH";
-const OPTIONS: &str = "buffer=SIZE, name=TEXT, on-full=POLICY";
+/// The names of the options, and what they take.
+const OPTIONS: [(&str, &str); 7] = [
+    ("buffer", "SIZE"),
+    ("connect-timeout", "TIME"),
+    ("in-doubt", "skip|resend"),
+    ("name", "TEXT"),
+    ("on-full", "POLICY"),
+    ("required", "yes|no"),
+    ("retry", "N|always"),
+];
 
 impl Spec {
     pub(crate) fn parse(typed: &OsStr) -> Result<Spec, SpecError> {
         let wrong = |at, problem, hint| SpecError::new(typed, at, problem, hint);
-        let mut spec = Spec {
-            target: Target::Stdout,
-            name: String::new(),
-            buffer: None,
-            on_full: None,
-        };
-        let start = match options_of(typed.as_encoded_bytes()) {
+        let (own, start) = match options_of(typed.as_encoded_bytes()) {
             Some(options) => {
-                spec.set_options(typed, options.clone())?;
-                (options.end + 1).min(typed.len())
+                let start = (options.end + 1).min(typed.len());
+                (Own::parse(typed, options)?, start)
             }
-            None => 0,
+            None => (Own::default(), 0),
         };
-        let target = os::tail(typed, start);
-        if target.is_empty() {
+        let rest = os::tail(typed, start);
+        if rest.is_empty() {
             let at = start..start;
             return Err(wrong(
                 at,
@@ -96,64 +112,83 @@ impl Spec {
                 format!("targets: {KINDS}"),
             ));
         }
-        spec.target = Target::parse(&target).map_err(|NotATarget { at, problem, hint }| {
+        let target = Target::parse(&rest).map_err(|NotATarget { at, problem, hint }| {
             wrong(start + at.start..start + at.end, problem, hint)
         })?;
-        if spec.name.is_empty() {
-            spec.name = printable(&target);
+        if target == Target::Stdout && own.retry.is_some() {
+            let problem = "standard output cannot be opened again".into();
+            let hint = "retry= is for exec:, unix:, tcp:, listen: and FIFOs".into();
+            return Err(wrong(start..typed.len(), problem, hint));
         }
-        Ok(spec)
+        let name = own.name.clone().unwrap_or_else(|| printable(&rest));
+        Ok(Spec { target, name, own })
     }
+}
 
-    fn set_options(&mut self, typed: &OsStr, options: Range<usize>) -> Result<(), SpecError> {
+impl Own {
+    fn parse(typed: &OsStr, options: Range<usize>) -> Result<Own, SpecError> {
         let bytes = typed.as_encoded_bytes();
         let Ok(text) = std::str::from_utf8(&bytes[options.clone()]) else {
             let problem = "the options are not valid UTF-8".into();
             return Err(SpecError::new(typed, options, problem, String::new()));
         };
+        let mut own = Own::default();
         let mut start = options.start;
         for option in text.split(',') {
             let end = start + option.len();
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let value_at = end - value.len()..end;
-            self.set(name, value).map_err(|problem| match problem {
-                NotAnOption::Name => SpecError::new(
-                    typed,
-                    start..start + name.len(),
-                    format!("there is no option '{name}'"),
-                    format!(
-                        "options: {OPTIONS}; a path of this name is written ./{}",
+            own.set(name, value).map_err(|problem| match problem {
+                NotAnOption::Name => {
+                    let at = start..start + name.len();
+                    let problem = format!("there is no option '{name}'");
+                    let known = OPTIONS.map(|(name, value)| format!("{name}={value}"));
+                    let hint = format!(
+                        "options: {}\n  a path of this name is written ./{}",
+                        known.join(", "),
                         printable(typed)
-                    ),
-                ),
+                    );
+                    SpecError::new(typed, at, problem, hint)
+                }
                 NotAnOption::Value(problem) => {
-                    SpecError::new(typed, value_at, problem, String::new())
+                    SpecError::new(typed, end - value.len()..end, problem, String::new())
                 }
             })?;
             start = end + 1;
         }
-        Ok(())
+        Ok(own)
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), NotAnOption> {
+        let wrong = NotAnOption::Value;
         match name {
-            "buffer" => self.buffer = Some(quantity::size(value).map_err(NotAnOption::Value)?),
-            "name" if value.is_empty() => {
-                return Err(NotAnOption::Value("the name is empty".into()));
+            "buffer" => self.buffer = Some(quantity::size(value).map_err(wrong)?),
+            "connect-timeout" => {
+                self.connect_timeout = Some(quantity::duration(value).map_err(wrong)?);
             }
-            "name" => self.name = printable(OsStr::new(value)),
-            "on-full" => {
-                let policy = OnFull::from_str(value, false).map_err(|_| {
-                    NotAnOption::Value(format!(
-                        "there is no policy '{value}': wait, drop-newest, detach"
-                    ))
-                })?;
-                self.on_full = Some(policy);
+            "in-doubt" => self.in_doubt = Some(one_of(value)?),
+            "name" if value.is_empty() => return Err(wrong("the name is empty".into())),
+            "name" => self.name = Some(printable(OsStr::new(value))),
+            "on-full" => self.on_full = Some(one_of(value)?),
+            "required" => {
+                self.required = Some(match value {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return Err(wrong(format!("'{value}' is not one of: yes, no"))),
+                });
             }
+            "retry" => self.retry = Some(quantity::times(value).map_err(wrong)?),
             _ => return Err(NotAnOption::Name),
         }
         Ok(())
     }
+}
+
+fn one_of<T: ValueEnum>(value: &str) -> Result<T, NotAnOption> {
+    T::from_str(value, false).map_err(|_| {
+        let values = T::value_variants().iter().filter_map(T::to_possible_value);
+        let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
+        NotAnOption::Value(format!("'{value}' is not one of: {}", names.join(", ")))
+    })
 }
 
 enum NotAnOption {
@@ -172,134 +207,13 @@ fn options_of(bytes: &[u8]) -> Option<Range<usize>> {
     match bytes.iter().position(|&byte| byte == b'@') {
         Some(at) => Some(0..at),
         None => {
-            matches!(&bytes[..name], b"buffer" | b"name" | b"on-full").then_some(0..bytes.len())
-        }
-    }
-}
-
-/// The length of the word at the beginning: a letter, then letters, digits and
-/// `others`.
-fn word(bytes: &[u8], others: &[u8]) -> usize {
-    if !bytes.first().is_some_and(u8::is_ascii_alphabetic) {
-        return 0;
-    }
-    bytes
-        .iter()
-        .position(|byte| !byte.is_ascii_alphanumeric() && !others.contains(byte))
-        .unwrap_or(bytes.len())
-}
-
-struct NotATarget {
-    at: Range<usize>,
-    problem: String,
-    hint: String,
-}
-
-impl Target {
-    fn parse(typed: &OsStr) -> Result<Target, NotATarget> {
-        let bytes = typed.as_encoded_bytes();
-        if bytes == b"-" {
-            return Ok(Target::Stdout);
-        }
-        let kind = word(bytes, b"+.-");
-        if kind >= 2 && bytes.get(kind) == Some(&b':') {
-            return Target::of_kind(typed, kind);
-        }
-        if !cfg!(windows)
-            && [&br"\\.\pipe\"[..], br"\\?\pipe\"]
+            let known = OPTIONS
                 .iter()
-                .any(|p| bytes.starts_with(p))
-        {
-            return Err(NotATarget {
-                at: 0..9,
-                problem: "named pipes of this form exist on Windows only".into(),
-                hint: format!("targets: {KINDS}"),
-            });
-        }
-        Ok(Target::Path(typed.into()))
-    }
-
-    fn of_kind(typed: &OsStr, kind: usize) -> Result<Target, NotATarget> {
-        let word = String::from_utf8_lossy(&typed.as_encoded_bytes()[..kind]).into_owned();
-        let rest = os::tail(typed, kind + 1);
-        let wrong = |problem| {
-            let hint = format!(
-                "targets: {KINDS}; a path of this name is written ./{}",
-                printable(typed)
-            );
-            Err(NotATarget {
-                at: 0..kind + 1,
-                problem,
-                hint,
-            })
-        };
-        let make: fn(OsString) -> Target = match word.as_str() {
-            "file" => |rest| Target::Path(rest.into()),
-            "exec" => Target::Exec,
-            "unix" => |rest| Target::Unix(rest.into()),
-            "listen" => |rest| Target::Listen(rest.into()),
-            "tcp" => return wrong("'tcp:' is kept for TCP, which is not supported yet".into()),
-            _ => return wrong(format!("there is no kind of sink '{word}:'")),
-        };
-        if rest.is_empty() {
-            return wrong(format!("nothing follows '{word}:'"));
-        }
-        Ok(make(rest))
-    }
-}
-
-/// A sink that makes no sense, and where it stops making sense.
-#[derive(Debug)]
-pub(crate) struct SpecError {
-    before: String,
-    at: String,
-    after: String,
-    problem: String,
-    hint: String,
-}
-
-impl SpecError {
-    fn new(typed: &OsStr, at: Range<usize>, problem: String, hint: String) -> Self {
-        let bytes = typed.as_encoded_bytes();
-        let shown = |bytes: &[u8]| printable(OsStr::new(&*String::from_utf8_lossy(bytes)));
-        SpecError {
-            before: shown(&bytes[..at.start]),
-            at: shown(&bytes[at.clone()]),
-            after: shown(&bytes[at.end..]),
-            problem,
-            hint,
+                .any(|(known, _)| known.as_bytes() == &bytes[..name]);
+            known.then_some(0..bytes.len())
         }
     }
 }
-
-impl fmt::Display for SpecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SpecError {
-            before,
-            at,
-            after,
-            problem,
-            hint,
-        } = self;
-        let width = |text: &str| text.chars().count();
-        writeln!(f, "sink '{before}{at}{after}': {problem}\n")?;
-        writeln!(f, "    {before}{at}{after}")?;
-        write!(
-            f,
-            "    {:indent$}{:^<marks$}",
-            "",
-            "",
-            indent = width(before),
-            marks = width(at).max(1)
-        )?;
-        if !hint.is_empty() {
-            write!(f, "\n\n  {hint}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for SpecError {}
 
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,21 @@
-//! `--stats`: the accounts, for programs.
+//! `--stats`: the accounts, for programs and for people.
 //!
-//! The fields are stable: they keep their names and meanings, and others may be
+//! The fields of the JSON are stable: they keep their names and meanings, and others may be
 //! added. All counts are bytes.
 //!
 //! | field of a sink | meaning |
 //! | --- | --- |
 //! | `name` | as on the command line, or its `name=` |
-//! | `kind` | `stdout`, `file`, `fifo`, `pipe` (a named pipe of Windows), `device`, `exec`, `unix`, `listen` |
-//! | `outcome` | `complete`, `dropped`, `detached`, `stopped`, `failed` |
+//! | `kind` | `stdout`, `file`, `fifo`, `pipe` (a named pipe of Windows), `device`, `exec`, `unix`, `tcp`, `listen` |
+//! | `outcome` | `complete`, `dropped`, `lost`, `detached`, `stopped`, `failed` |
 //! | `accepted` | taken into its buffer: `written + unsent + in_doubt` |
 //! | `written` | handed to the operating system, and taken by it |
-//! | `dropped` | read but never accepted: its buffer was full, or it had ended. `total.read = accepted + dropped` |
+//! | `dropped` | read and not accepted, or dropped from its buffer again: that was full, or the sink had ended. `total.read = accepted + dropped` |
 //! | `unsent` | accepted, and certainly not written |
 //! | `in_doubt` | accepted, and the system does not say whether it was written |
+//! | `unread` | a part of `written`: lost with a reader that had not read it, as far as the system tells (Linux, pipes of commands that are opened again), and not sent again |
+//! | `retries` | how often it was opened again |
+//! | `stalled_seconds` | how long, in pauses of half a second or more, it took nothing although there was something for it |
 //! | `error` | what went wrong, or null |
 //! | `os_error` | the system's number for it, or null |
 //! | `exit_status`, `exit_signal` | how its command ended, or null |
@@ -26,7 +29,8 @@
 //! | `signal` | the name of the signal that ended it (on Windows `Ctrl-C`, `Ctrl-Break`, `close`, `logoff`, `shutdown`), or null |
 //! | `exit_status` | of `pipewright` itself |
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -34,12 +38,61 @@ use crate::args::StatsFormat;
 use crate::os::{Exit, Kind};
 use crate::report::{Fate, Report, SinkReport, Status};
 
-/// Prints the accounts to standard error: one line.
-pub(crate) fn print(report: &Report, status: Status, format: StatsFormat) {
-    let StatsFormat::Json = format;
-    // Strings and numbers always have a JSON form.
-    let line = serde_json::to_string(&Stats::new(report, status)).unwrap_or_default();
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Writes the accounts.
+pub(crate) fn write(
+    report: &Report,
+    status: Status,
+    format: StatsFormat,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    let mut all = match format {
+        StatsFormat::Json => serde_json::to_string(&Stats::new(report, status))?,
+        StatsFormat::Text => in_words(report),
+    };
+    all.push('\n');
+    to.write_all(all.as_bytes())
+}
+
+/// A line for each sink: what is not zero.
+fn in_words(report: &Report) -> String {
+    let mut words = String::new();
+    for sink in &report.sinks {
+        let _ = write!(
+            words,
+            "{}: {}; {} bytes written",
+            sink.name,
+            sink.fate.word(),
+            sink.written
+        );
+        for (count, what) in [
+            (sink.dropped, "dropped"),
+            (sink.unsent, "unsent"),
+            (sink.in_doubt, "in doubt"),
+            (sink.unread, "of the written unread"),
+        ] {
+            if count > 0 {
+                let _ = write!(words, ", {count} {what}");
+            }
+        }
+        let _ = write!(words, "; {:.1} s", sink.duration.as_secs_f64());
+        if !sink.stalled.is_zero() {
+            let _ = write!(
+                words,
+                ", {:.1} s of them stalled",
+                sink.stalled.as_secs_f64()
+            );
+        }
+        if sink.retries > 0 {
+            let _ = write!(words, "; opened {} times", sink.retries + 1);
+        }
+        if let Some(trouble) = &sink.trouble {
+            let _ = write!(words, "; {}", trouble.message);
+        }
+        words.push('\n');
+    }
+    let seconds = report.duration.as_secs_f64();
+    let _ = write!(words, "total: {} bytes read in {seconds:.1} s", report.read);
+    words
 }
 
 #[derive(Serialize)]
@@ -58,6 +111,9 @@ struct Sink<'a> {
     dropped: u64,
     unsent: u64,
     in_doubt: u64,
+    unread: u64,
+    retries: u64,
+    stalled_seconds: f64,
     error: Option<&'a str>,
     os_error: Option<i32>,
     exit_status: Option<i32>,
@@ -109,11 +165,71 @@ impl<'a> Sink<'a> {
             dropped: sink.dropped,
             unsent: sink.unsent,
             in_doubt: sink.in_doubt,
+            unread: sink.unread,
+            retries: sink.retries,
+            stalled_seconds: sink.stalled.as_secs_f64(),
             error: sink.trouble.as_ref().map(|trouble| &*trouble.message),
             os_error: sink.trouble.as_ref().and_then(|trouble| trouble.os_error),
             exit_status: sink.exit.and_then(Exit::status),
             exit_signal: sink.exit.and_then(Exit::signal),
             duration_seconds: sink.duration.as_secs_f64(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::os::Trouble;
+
+    fn sink(name: &str, fate: Fate, written: u64) -> SinkReport {
+        SinkReport {
+            name: name.into(),
+            kind: Kind::File,
+            buffer: 64,
+            fate,
+            trouble: None,
+            exit: None,
+            accepted: written,
+            written,
+            dropped: 0,
+            unsent: 0,
+            in_doubt: 0,
+            unread: 0,
+            retries: 0,
+            stalled: Duration::ZERO,
+            duration: Duration::from_millis(1500),
+        }
+    }
+
+    fn report() -> Report {
+        let bad = SinkReport {
+            trouble: Some(Trouble::own("it broke")),
+            accepted: 60,
+            dropped: 40,
+            unsent: 10,
+            unread: 7,
+            retries: 2,
+            stalled: Duration::from_secs(1),
+            ..sink("tap", Fate::Failed, 50)
+        };
+        Report {
+            sinks: vec![sink("copy", Fate::Complete, 100), bad],
+            read: 100,
+            interrupted: None,
+            input_failed: false,
+            duration: Duration::from_secs(2),
+        }
+    }
+
+    #[test]
+    fn the_accounts_in_words_say_what_is_not_zero() {
+        let expected = "copy: complete; 100 bytes written; 1.5 s\n\
+             tap: failed; 50 bytes written, 40 dropped, 10 unsent, 7 of the written unread; \
+             1.5 s, 1.0 s of them stalled; opened 3 times; it broke\n\
+             total: 100 bytes read in 2.0 s";
+        assert_eq!(in_words(&report()), expected);
     }
 }

@@ -83,13 +83,17 @@ fn a_command_line_that_makes_no_sense_touches_nothing() {
     for (args, said) in [
         (&[][..], "required"),
         (&["out", "gopher:x"], "no kind of sink 'gopher:'"),
-        (&["out", "tcp:localhost:1"], "not supported yet"),
+        (&["out", "tcp:localhost:http"], "a port is a number"),
+        (&["out", "retry=1@-"], "cannot be opened again"),
         (&["out", "buffr=1M@x"], "no option 'buffr'"),
         (
             &["out", "buffer=0@x"],
             "'buffer=0@x': a buffer of 0 bytes could hold nothing",
         ),
-        (&["out", "on-full=explode@x"], "no policy 'explode'"),
+        (
+            &["out", "on-full=explode@x"],
+            "'explode' is not one of: wait, drop-newest",
+        ),
         (&["out", "buffer=1M"], "no target"),
         (&["out", "exec:"], "nothing follows 'exec:'"),
         (&["out", ""], "no target"),

@@ -5,11 +5,14 @@
 //! * `Handle`, what a `PipeWriter` is made from;
 //! * `Opener`, which opens the targets of one run, and knows them all, so that no
 //!   file is written by two sinks or is the input as well;
+//! * `Remains`, what a pipe still holds when its reader has gone;
 //! * `CreatedFifo`, something that was put into the file system to be connected
 //!   to, and is removed at the end, if there is such a thing;
 //! * `Child`, a shell command, and `exit_in_words`, how it ended;
-//! * `Input` and `Waker`: standard input, and how a read of it is ended;
+//! * `Input` and `Waker`: what is copied, and how a read of it is ended;
 //! * `watch_signals`, which reports requests to end;
+//! * `watch_suspensions`, `suspend` and `may_draw`, so that lines that are drawn
+//!   over themselves get along with the shell that shares the terminal;
 //! * `release_stdout`, after which this process has standard output open only as
 //!   far as a sink has;
 //! * `tail`, the end of an `OsStr`, after a part that is valid UTF-8;
@@ -47,6 +50,21 @@ pub(crate) enum Kind {
     Exec,
     Unix,
     Listen,
+    Tcp,
+}
+
+impl Kind {
+    /// Whether what was not written can go on through another opening.
+    pub(crate) fn can_be_reopened(self) -> bool {
+        match self {
+            Kind::Stdout | Kind::File | Kind::Device => false,
+            #[cfg(unix)]
+            Kind::Fifo => true,
+            #[cfg(windows)]
+            Kind::Pipe => true,
+            Kind::Exec | Kind::Unix | Kind::Listen | Kind::Tcp => true,
+        }
+    }
 }
 
 /// A target that is open, or will be.
@@ -119,6 +137,16 @@ impl Exit {
 pub(crate) struct Signal {
     pub(crate) number: u8,
     pub(crate) name: &'static str,
+}
+
+/// What a terminal's user did.
+#[cfg_attr(windows, expect(dead_code, reason = "nobody suspends there"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspension {
+    /// This process is to be suspended.
+    Asked,
+    /// It goes on, and the terminal may show anything.
+    Over,
 }
 
 /// What went wrong, in words that end with the system's own, and its number.

@@ -31,6 +31,31 @@ fn kinds_are_told_by_their_word() {
 }
 
 #[test]
+fn an_address_has_a_host_and_a_port() {
+    for (typed, host, port) in [
+        ("tcp:localhost:80", "localhost", 80),
+        ("tcp:127.0.0.1:65535", "127.0.0.1", 65_535),
+        ("retry=1@tcp:[::1]:9000", "::1", 9000),
+    ] {
+        let host = host.into();
+        assert_eq!(target(typed), Target::Tcp { host, port });
+    }
+}
+
+#[test]
+fn a_sink_has_its_own_options() {
+    let typed = "required=yes,retry=always,in-doubt=resend,connect-timeout=2m@unix:x";
+    let own = Own {
+        connect_timeout: Some(Duration::from_secs(120)),
+        in_doubt: Some(InDoubt::Resend),
+        required: Some(true),
+        retry: Some(u64::MAX),
+        ..Own::default()
+    };
+    assert_eq!(Spec::parse(OsStr::new(typed)).unwrap().own, own);
+}
+
+#[test]
 fn a_command_is_taken_verbatim() {
     for command in [
         "gzip > out.gz",
@@ -133,8 +158,12 @@ fn options_end_at_the_first_at_sign() {
     let expected = Spec {
         target: path("a=b@c"),
         name: "n".into(),
-        buffer: NonZeroU64::new(65_536),
-        on_full: Some(OnFull::Detach),
+        own: Own {
+            buffer: NonZeroU64::new(65_536),
+            on_full: Some(OnFull::Detach),
+            name: Some("n".into()),
+            ..Own::default()
+        },
     };
     assert_eq!(spec, expected);
 }
@@ -147,7 +176,17 @@ fn errors_point_at_the_word_that_is_wrong() {
         ("name=a,@-", "", "no option ''"),
         ("buffer=0@-", "0", "0 bytes"),
         ("buffer=1X,name=a@-", "1X", "unknown unit 'X'"),
-        ("on-full=panic@-", "panic", "no policy 'panic'"),
+        (
+            "on-full=panic@-",
+            "panic",
+            "'panic' is not one of: wait, drop-newest, drop-oldest, detach",
+        ),
+        ("in-doubt=x@-", "x", "'x' is not one of: skip, resend"),
+        ("required=maybe@-", "maybe", "not one of: yes, no"),
+        ("retry=-1@exec:x", "-1", "not a number, and not always"),
+        ("retry=3@-", "-", "cannot be opened again"),
+        ("connect-timeout=1y@unix:x", "1y", "unknown unit 'y'"),
+        ("retry=3", "", "no target"),
         ("name=@-", "", "name is empty"),
         ("buffer=1M@", "", "no target"),
         ("buffer=1M", "", "no target"),
@@ -157,7 +196,14 @@ fn errors_point_at_the_word_that_is_wrong() {
         ("buffer=1K@gopher:x", "gopher:", "no kind of sink 'gopher:'"),
         ("exec:", "exec:", "nothing follows 'exec:'"),
         ("file:", "file:", "nothing follows 'file:'"),
-        ("tcp:host:80", "tcp:", "not supported yet"),
+        ("tcp:", "tcp:", "nothing follows 'tcp:'"),
+        ("tcp:host", "host", "no port"),
+        ("buffer=1K@tcp::80", "", "no host"),
+        ("tcp:host:", "", "a number from 1 to 65535"),
+        ("tcp:host:0", "0", "a number from 1 to 65535"),
+        ("tcp:host:+1", "+1", "a number from 1 to 65535"),
+        ("tcp:host:http", "http", "a number from 1 to 65535"),
+        ("tcp:::1:80", "::1:80", "in brackets"),
     ] {
         let (pointed, message) = error(typed);
         assert_eq!(pointed, at, "{typed}");
@@ -193,6 +239,7 @@ fn paths_and_commands_need_not_be_utf_8() {
 #[cfg(windows)]
 #[test]
 fn paths_and_commands_need_not_be_unicode() {
+    use std::ffi::OsString;
     use std::os::windows::ffi::{OsStrExt, OsStringExt};
     /// A half of a pair, by itself.
     const LONE: u16 = 0xD800;

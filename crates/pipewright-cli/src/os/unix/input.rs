@@ -1,8 +1,9 @@
-//! Standard input, and how a read of it is ended.
+//! What is copied, and how a read of it is ended.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -16,10 +17,21 @@ pub(crate) struct Input {
 pub(crate) struct Waker(PipeWriter);
 
 impl Input {
-    pub(crate) fn new() -> io::Result<(Input, Waker)> {
-        let file = io::stdin().as_fd().try_clone_to_owned()?.into();
+    /// What `path` leads to, or standard input.
+    pub(crate) fn open(path: Option<&Path>) -> io::Result<(Input, Waker)> {
+        let file = match path {
+            Some(path) => File::open(path)?,
+            None => io::stdin().as_fd().try_clone_to_owned()?.into(),
+        };
         let (woken, waker) = io::pipe()?;
         Ok((Input { file, woken }, Waker(waker)))
+    }
+
+    /// How many bytes there are to read, where that can be known: in a file.
+    pub(crate) fn size(&mut self) -> Option<u64> {
+        let metadata = self.file.metadata().ok().filter(|found| found.is_file())?;
+        let position = self.file.stream_position().ok()?;
+        Some(metadata.len().saturating_sub(position))
     }
 
     /// Reads what there is, once there is something: 0 bytes at the end, `None`
@@ -47,6 +59,12 @@ impl Input {
                 read => return read.map(Some),
             }
         }
+    }
+}
+
+impl AsFd for Input {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

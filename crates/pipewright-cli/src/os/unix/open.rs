@@ -4,22 +4,19 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pipewright::fifo;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, ftruncate, lstat, stat};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use super::Child;
+use super::{Child, Input, connect};
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
 use crate::text::printable;
 
 /// Opens the targets of one run.
 pub(crate) struct Opener {
-    connect_timeout: Option<Duration>,
     in_use: InUse<Identity>,
 }
 
@@ -36,30 +33,50 @@ struct Identity {
 }
 
 impl Opener {
-    pub(crate) fn new(connect_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(input: &Input) -> Self {
         let mut opener = Opener {
-            connect_timeout,
             in_use: InUse::default(),
         };
-        if let Ok(input) = fstat(io::stdin()) {
+        if let Ok(input) = fstat(input) {
             // It is the first: nothing can be in its way.
             let _ = opener.claim(&input, "the input".into());
         }
         opener
     }
 
-    /// Opens `target`, which is called `name`. Never waits for a reader.
-    pub(crate) fn open(&mut self, target: &Target, name: &str) -> Result<Opened, Trouble> {
+    /// Opens `target`, which is called `name`. Never waits for a reader: what it
+    /// gives back does, for up to `limit`.
+    pub(crate) fn open(
+        &mut self,
+        target: &Target,
+        name: &str,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
         match target {
             Target::Stdout => self.open_stdout(name),
-            Target::Path(path) => self.open_path(path, name),
-            Target::Listen(path) => self.create_fifo(path, name),
+            Target::Path(path) => self.open_path(path, name, limit),
+            Target::Listen(path) => self.create_fifo(path, name, limit),
             Target::Exec(command) => open_command(command),
-            Target::Unix(path) => {
-                let (path, limit) = (path.clone(), self.connect_timeout.unwrap_or_default());
-                let opening = Box::new(move || connect(&path, limit));
-                Ok(Opened::awaited(Kind::Unix, opening))
-            }
+            Target::Unix(_) | Target::Tcp { .. } => open_socket(target, limit),
+        }
+    }
+
+    /// Opens once more what was open before and [can be](Kind::can_be_reopened).
+    pub(crate) fn reopen(
+        &self,
+        target: &Target,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
+        let again = |kind, path: &Path, follow_links| {
+            let options = fifo::OpenOptions::new().follow_links(follow_links);
+            Ok(Opened::awaited(kind, fifo_opening(path, options, limit)))
+        };
+        match target {
+            Target::Path(path) => again(Kind::Fifo, path, true),
+            Target::Listen(path) => again(Kind::Listen, path, false),
+            Target::Exec(command) => open_command(command),
+            Target::Unix(_) | Target::Tcp { .. } => open_socket(target, limit),
+            Target::Stdout => Err(Errno::NOTSUP.into()),
         }
     }
 
@@ -74,10 +91,15 @@ impl Opener {
         Ok(Opened::now(Kind::Stdout, handle, false))
     }
 
-    fn open_path(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
+    fn open_path(
+        &mut self,
+        path: &Path,
+        name: &str,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
         let handle = match open_or_create(path) {
             Ok(handle) => handle,
-            Err(Errno::NXIO) => return self.open_later(path, name),
+            Err(Errno::NXIO) => return self.open_later(path, name, limit),
             Err(error) => return Err(error.into()),
         };
         let stat = fstat(&handle)?;
@@ -96,16 +118,19 @@ impl Opener {
     }
 
     /// `ENXIO`: a FIFO without a reader, or something that cannot be opened at all.
-    fn open_later(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
+    fn open_later(
+        &mut self,
+        path: &Path,
+        name: &str,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
         let stat = stat(path)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Fifo => {
                 self.claim(&stat, format!("'{name}'"))?;
                 let options = fifo::OpenOptions::new().follow_links(true);
-                Ok(Opened::awaited(
-                    Kind::Fifo,
-                    self.fifo_opening(path, options),
-                ))
+                let opening = fifo_opening(path, options, limit);
+                Ok(Opened::awaited(Kind::Fifo, opening))
             }
             FileType::Socket => {
                 let hint = format!("it is a socket: unix:{}", printable(path.as_os_str()));
@@ -115,7 +140,12 @@ impl Opener {
         }
     }
 
-    fn create_fifo(&mut self, path: &Path, name: &str) -> Result<Opened, Trouble> {
+    fn create_fifo(
+        &mut self,
+        path: &Path,
+        name: &str,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
         let is_new = match fifo::create(path) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
@@ -130,19 +160,11 @@ impl Opener {
             identity: Identity::of(&stat),
         });
         self.claim(&stat, format!("'{name}'"))?;
-        let opening = self.fifo_opening(path, fifo::OpenOptions::new());
+        let opening = fifo_opening(path, fifo::OpenOptions::new(), limit);
         Ok(Opened {
             created,
             ..Opened::awaited(Kind::Listen, opening)
         })
-    }
-
-    fn fifo_opening(&self, path: &Path, options: fifo::OpenOptions) -> Opening {
-        let (path, limit) = (
-            path.to_owned(),
-            self.connect_timeout.unwrap_or(Duration::MAX),
-        );
-        Box::new(move || Ok(options.open(path, limit)?))
     }
 
     /// Notes that it is in use, unless it is a device: those may be used as often as
@@ -181,6 +203,32 @@ impl CreatedFifo {
     }
 }
 
+fn fifo_opening(path: &Path, options: fifo::OpenOptions, limit: Option<Duration>) -> Opening {
+    let (path, limit) = (path.to_owned(), limit.unwrap_or(Duration::MAX));
+    Box::new(move || Ok(options.open(path, limit)?))
+}
+
+fn open_socket(target: &Target, limit: Option<Duration>) -> Result<Opened, Trouble> {
+    let limit = limit.unwrap_or_default();
+    match target {
+        Target::Unix(path) => {
+            let path = path.clone();
+            Ok(Opened::awaited(
+                Kind::Unix,
+                Box::new(move || connect::unix(&path, limit)),
+            ))
+        }
+        Target::Tcp { host, port } => {
+            let (host, port) = (host.clone(), *port);
+            Ok(Opened::awaited(
+                Kind::Tcp,
+                Box::new(move || connect::tcp(&host, port, limit)),
+            ))
+        }
+        _ => Err(Errno::NOTSUP.into()),
+    }
+}
+
 fn open_command(command: &OsStr) -> Result<Opened, Trouble> {
     let (child, stdin) = Child::start(command)?;
     Ok(Opened {
@@ -214,34 +262,4 @@ fn stands_in_for_closed(handle: &OwnedFd, stat: &Stat) -> Result<bool, Errno> {
             && null.st_rdev == stat.st_rdev
     });
     Ok(is_null && access == OFlags::RDWR)
-}
-
-/// Connects to a Unix socket; while nobody listens, again and again.
-fn connect(path: &Path, limit: Duration) -> Result<OwnedFd, Trouble> {
-    const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-    let deadline = Instant::now().checked_add(limit);
-    let mut pause = Duration::from_millis(1);
-    loop {
-        let error = match try_connect(path) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => error,
-        };
-        // There is no socket, nobody listens, or too many wait already.
-        let passes = matches!(error, Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN);
-        if !passes || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(error.into());
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// Without waiting, not even for a place in the queue of who listens.
-fn try_connect(path: &Path) -> Result<OwnedFd, Errno> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    rustix::net::connect(&socket, &address)?;
-    Ok(socket)
 }

@@ -1,14 +1,22 @@
-//! Standard input, and how a read of it is ended.
+//! What is copied, and how a read of it is ended.
 //!
 //! Nothing waits for a pipe, a console and a file alike, and a read that has begun
 //! cannot be taken back safely. So a thread reads, and only when asked; a read that is
 //! ended is left behind in it, and what it may still get is nobody's.
 
-use std::io::{self, ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek};
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsHandle;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
+
 pub(crate) struct Input {
+    /// To ask about; the thread has its own.
+    file: File,
     /// Memory to read to.
     asked: Sender<Vec<u8>>,
     answers: Receiver<Answer>,
@@ -26,13 +34,31 @@ enum Answer {
 }
 
 impl Input {
-    pub(crate) fn new() -> io::Result<(Input, Waker)> {
+    /// What `path` leads to, or standard input.
+    pub(crate) fn open(path: Option<&Path>) -> io::Result<(Input, Waker)> {
+        let (file, source): (File, Box<dyn Read + Send>) = match path {
+            Some(path) => {
+                let file = open(path)?;
+                (file.try_clone()?, Box::new(file))
+            }
+            None => {
+                let stdin = io::stdin();
+                (
+                    stdin.as_handle().try_clone_to_owned()?.into(),
+                    Box::new(stdin),
+                )
+            }
+        };
+        Input::from(file, source)
+    }
+
+    fn from(file: File, mut source: Box<dyn Read + Send>) -> io::Result<(Input, Waker)> {
         let (asked, questions) = channel::<Vec<u8>>();
         let (answer, answers) = channel();
         let waker = Waker(answer.clone());
         let reading = move || {
             for mut memory in questions {
-                let read = read(&mut memory);
+                let read = read(&mut *source, &mut memory);
                 if answer.send(Answer::Read(memory, read)).is_err() {
                     break;
                 }
@@ -40,12 +66,25 @@ impl Input {
         };
         thread::Builder::new().name("input".into()).spawn(reading)?;
         let input = Input {
+            file,
             asked,
             answers,
             memory: Vec::new(),
             woken: false,
         };
         Ok((input, waker))
+    }
+
+    /// How many bytes there are to read, where that can be known: in a file.
+    pub(crate) fn size(&mut self) -> Option<u64> {
+        let kind = winapi_util::file::typ(&self.file).ok()?;
+        let metadata = self.file.metadata().ok().filter(|_| kind.is_disk())?;
+        let position = self.file.stream_position().ok()?;
+        Some(metadata.len().saturating_sub(position))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Reads what there is, once there is something: 0 bytes at the end, `None`
@@ -74,12 +113,21 @@ impl Input {
     }
 }
 
-/// The standard library's own standard input: it turns what a console gives into
+/// A server that the path may lead to learns nothing of this process, and cannot act
+/// as it.
+fn open(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .security_qos_flags(SECURITY_ANONYMOUS)
+        .open(path)
+}
+
+/// Standard input is the standard library's own: it turns what a console gives into
 /// UTF-8, takes a pipe without a writer for the end, and finds nothing where there is
 /// no standard input. Its own buffer is smaller than any read, and stays unused.
-fn read(memory: &mut [u8]) -> io::Result<usize> {
+fn read(source: &mut dyn Read, memory: &mut [u8]) -> io::Result<usize> {
     loop {
-        let read = io::stdin().read(memory);
+        let read = source.read(memory);
         if !matches!(&read, Err(error) if error.kind() == ErrorKind::Interrupted) {
             return read;
         }

@@ -4,8 +4,10 @@ mod child;
 mod help;
 mod input;
 mod open;
+mod remains;
 mod signals;
 mod sys;
+mod terminal;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,7 +19,9 @@ pub(crate) use child::{Child, exit_in_words};
 pub(crate) use help::{EXAMPLES, SIGNALS, SINKS};
 pub(crate) use input::{Input, Waker};
 pub(crate) use open::{CreatedFifo, Opener};
+pub(crate) use remains::Remains;
 pub(crate) use signals::watch_signals;
+pub(crate) use terminal::{may_draw, suspend, watch_suspensions};
 
 pub(crate) type Handle = OwnedHandle;
 

@@ -12,7 +12,7 @@ use pipewright::named_pipe::{ClientOptions, ServerOptions};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_HANDLE};
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
 
-use super::{Child, sys};
+use super::{Child, Input, sys};
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
 
@@ -21,7 +21,6 @@ const PIPES: &str = r"\\.\pipe\";
 
 /// Opens the targets of one run.
 pub(crate) struct Opener {
-    connect_timeout: Option<Duration>,
     in_use: InUse<Identity>,
 }
 
@@ -47,30 +46,55 @@ enum Identity {
 }
 
 impl Opener {
-    pub(crate) fn new(connect_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(input: &Input) -> Self {
         sys::keep_standard_handles();
         let mut in_use = InUse::default();
-        if let Some(input) = Identity::of_file(&io::stdin()) {
+        if let Some(input) = Identity::of_file(input.file()) {
             // It is the first: nothing can be in its way.
             let _ = in_use.claim(input, "the input".into());
         }
-        Opener {
-            connect_timeout,
-            in_use,
+        Opener { in_use }
+    }
+
+    /// Opens `target`, which is called `name`. Never waits for a reader: what it
+    /// gives back does, for up to `limit`.
+    pub(crate) fn open(
+        &mut self,
+        target: &Target,
+        name: &str,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
+        match target {
+            Target::Stdout => self.open_stdout(name),
+            Target::Path(path) if !is_pipe_name(path.as_os_str()) => self.open_path(path, name),
+            Target::Listen(path) => {
+                let served = full_name(path.as_os_str()).to_ascii_lowercase();
+                self.in_use
+                    .claim(Identity::Served(served), format!("'{name}'"))?;
+                serve_pipe(path.as_os_str(), limit)
+            }
+            Target::Path(_) | Target::Exec(_) | Target::Unix(_) | Target::Tcp { .. } => {
+                self.reopen(target, limit)
+            }
         }
     }
 
-    /// Opens `target`, which is called `name`. Never waits for a reader.
-    pub(crate) fn open(&mut self, target: &Target, name: &str) -> Result<Opened, Trouble> {
+    /// Opens once more what was open before and
+    /// [can be](Kind::can_be_reopened).
+    pub(crate) fn reopen(
+        &self,
+        target: &Target,
+        limit: Option<Duration>,
+    ) -> Result<Opened, Trouble> {
         match target {
-            Target::Stdout => self.open_stdout(name),
-            Target::Path(path) if is_pipe_name(path.as_os_str()) => Ok(self.open_pipe(path)),
-            Target::Path(path) => self.open_path(path, name),
-            Target::Listen(path) => self.serve_pipe(path.as_os_str(), name),
+            Target::Path(path) => Ok(open_pipe(path, limit)),
+            Target::Listen(path) => serve_pipe(path.as_os_str(), limit),
             Target::Exec(command) => open_command(command),
             Target::Unix(_) => Err(Trouble::own(
-                r"Unix sockets are not supported on Windows yet (named pipes are: \\.\pipe\NAME)",
+                r"Unix sockets are not supported on Windows yet (named pipes are: \.\pipe\NAME)",
             )),
+            Target::Tcp { .. } => Err(Trouble::own("TCP is not supported on Windows yet")),
+            Target::Stdout => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
         }
     }
 
@@ -111,41 +135,6 @@ impl Opener {
         file.set_len(0)?;
         Ok(Opened::now(Kind::File, file.into(), true))
     }
-
-    /// A pipe that somebody serves. Without a limit, one that is not there is an error,
-    /// for its name may be mistyped; a busy one is waited for, also while it is away:
-    /// a server may close a pipe and make it anew for each client.
-    fn open_pipe(&self, name: &Path) -> Opened {
-        let (name, limit) = (name.to_owned(), self.connect_timeout);
-        let options = ClientOptions::new();
-        let opening: Opening = Box::new(move || match limit {
-            Some(Duration::ZERO) => Ok(options.open(&name, Duration::ZERO)?),
-            Some(limit) => Ok(options.wait_for_server(true).open(&name, limit)?),
-            None => match options.try_open(&name)? {
-                Some(pipe) => Ok(pipe),
-                None => Ok(options.wait_for_server(true).open(&name, Duration::MAX)?),
-            },
-        });
-        Opened::awaited(Kind::Pipe, opening)
-    }
-
-    fn serve_pipe(&mut self, name: &OsStr, sink: &str) -> Result<Opened, Trouble> {
-        let name = full_name(name);
-        let served = Identity::Served(name.to_ascii_lowercase());
-        self.in_use.claim(served, format!("'{sink}'"))?;
-        // The first reader gets everything; there is nothing for a second one.
-        let options = ServerOptions::new(&name).max_instances(1);
-        let mut server = options.create().map_err(|error| {
-            let denied = error.raw_os_error() == system(ERROR_ACCESS_DENIED).os_error;
-            match Trouble::from(error) {
-                trouble if denied => trouble.hint("somebody serves a pipe of this name"),
-                trouble => trouble,
-            }
-        })?;
-        let limit = self.connect_timeout.unwrap_or(Duration::MAX);
-        let opening: Opening = Box::new(move || Ok(server.accept(limit)?));
-        Ok(Opened::awaited(Kind::Listen, opening))
-    }
 }
 
 impl Identity {
@@ -156,6 +145,38 @@ impl Identity {
             index: known.file_index(),
         })
     }
+}
+
+/// A pipe that somebody serves. Without a limit, one that is not there is an error,
+/// for its name may be mistyped; a busy one is waited for, also while it is away:
+/// a server may close a pipe and make it anew for each client.
+fn open_pipe(name: &Path, limit: Option<Duration>) -> Opened {
+    let name = name.to_owned();
+    let options = ClientOptions::new();
+    let opening: Opening = Box::new(move || match limit {
+        Some(Duration::ZERO) => Ok(options.open(&name, Duration::ZERO)?),
+        Some(limit) => Ok(options.wait_for_server(true).open(&name, limit)?),
+        None => match options.try_open(&name)? {
+            Some(pipe) => Ok(pipe),
+            None => Ok(options.wait_for_server(true).open(&name, Duration::MAX)?),
+        },
+    });
+    Opened::awaited(Kind::Pipe, opening)
+}
+
+fn serve_pipe(name: &OsStr, limit: Option<Duration>) -> Result<Opened, Trouble> {
+    // The first reader gets everything; there is nothing for a second one.
+    let options = ServerOptions::new(full_name(name)).max_instances(1);
+    let mut server = options.create().map_err(|error| {
+        let denied = error.raw_os_error() == system(ERROR_ACCESS_DENIED).os_error;
+        match Trouble::from(error) {
+            trouble if denied => trouble.hint("somebody serves a pipe of this name"),
+            trouble => trouble,
+        }
+    })?;
+    let limit = limit.unwrap_or(Duration::MAX);
+    let opening: Opening = Box::new(move || Ok(server.accept(limit)?));
+    Ok(Opened::awaited(Kind::Listen, opening))
 }
 
 /// A server that the path may lead to learns nothing of this process, and cannot act

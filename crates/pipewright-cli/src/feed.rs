@@ -1,0 +1,455 @@
+//! The way to one sink: a [`Backlog`] that is handed on to a writer, whenever that
+//! has room. The writer may come late, may fail, and may be followed by another,
+//! which goes on where it left off.
+//!
+//! Nobody waits for the sink here but who offers under the policy `wait`. What the
+//! backlog has is handed on by whoever made that possible: the copy when it
+//! offers, the writer's callback when it has written ([`Feed::pump`]).
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pipewright::{AttachError, Outcome, PipeWriter, Progress};
+
+use crate::backlog::Backlog;
+use crate::event::Event;
+use crate::os::{Handle, Remains};
+use crate::sent::Sent;
+use crate::spec::{InDoubt, OnFull};
+use crate::stall::Stall;
+
+/// The most that a writer has at a time. It is enough for it to work at its best.
+const HANDED_ON: u64 = 1 << 20;
+
+pub(crate) struct Feed {
+    index: usize,
+    on_full: OnFull,
+    /// How much is offered at once.
+    largest_piece: usize,
+    /// How much the writer has at most.
+    handed_on: usize,
+    in_doubt: InDoubt,
+    state: Mutex<State>,
+    /// There is more room, or none is needed any more.
+    changed: Condvar,
+    events: Sender<Event>,
+}
+
+struct State {
+    backlog: Backlog,
+    link: Option<Link>,
+    /// What the last pipe has left for the reader that the next pipe will have.
+    kept: Option<Remains>,
+    /// A thread hands on: it looks again when `again` is set, so no other needs to.
+    pumping: bool,
+    again: bool,
+    /// Nothing more is offered; whether a reader that is not there yet is waited
+    /// for although there is nothing to read.
+    finishing: Option<Waits>,
+    /// Nothing more is taken, and nothing more happens.
+    over: bool,
+    /// How the last writer ended.
+    outcome: Option<Outcome>,
+    written: u64,
+    in_doubt: u64,
+    unread: u64,
+    stall: Stall,
+}
+
+/// Whether a reader is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    ForReader,
+    ForNobody,
+}
+
+/// A writer that is attached.
+struct Link {
+    writer: Arc<PipeWriter>,
+    /// What it said that it had written.
+    written: u64,
+    finished: bool,
+    ended: Option<Progress>,
+    remains: Option<Remains>,
+    sent: Sent,
+}
+
+/// How far the sink has come. Bytes.
+pub(crate) struct Accounts {
+    pub(crate) written: u64,
+    /// Taken, and not written (yet).
+    pub(crate) unsent: u64,
+    pub(crate) in_doubt: u64,
+    /// Written, and lost with a reader that had not read it.
+    pub(crate) unread: u64,
+    pub(crate) stalled: Duration,
+    /// How long the present stall has lasted.
+    pub(crate) stalled_for: Option<Duration>,
+    /// How it ended, or its last writer did.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// Why something that was offered was not taken.
+pub(crate) enum Refused {
+    Full(Bytes),
+    Over,
+}
+
+/// What a feed is to be like.
+pub(crate) struct Manner {
+    pub(crate) on_full: OnFull,
+    pub(crate) buffer: u64,
+    pub(crate) lines: bool,
+    pub(crate) in_doubt: InDoubt,
+}
+
+/// Taking in.
+impl Feed {
+    pub(crate) fn new(index: usize, manner: &Manner, events: Sender<Event>) -> Self {
+        let Manner {
+            on_full,
+            buffer,
+            lines,
+            in_doubt,
+        } = *manner;
+        let drops = matches!(on_full, OnFull::DropNewest | OnFull::DropOldest);
+        // What the writer has cannot be dropped any more, so it has only a part.
+        let a_part = as_len((buffer / 4).max(1));
+        let largest_piece = match on_full {
+            _ if lines && drops => usize::MAX,
+            OnFull::DropOldest => a_part,
+            _ => as_len(buffer),
+        };
+        Feed {
+            index,
+            on_full,
+            largest_piece,
+            handed_on: a_part.min(as_len(HANDED_ON)),
+            in_doubt,
+            state: Mutex::new(State {
+                backlog: Backlog::new(buffer, lines && drops),
+                link: None,
+                kept: None,
+                pumping: false,
+                again: false,
+                finishing: None,
+                over: false,
+                outcome: None,
+                written: 0,
+                in_doubt: 0,
+                unread: 0,
+                stall: Stall::default(),
+            }),
+            changed: Condvar::new(),
+            events,
+        }
+    }
+
+    pub(crate) fn on_full(&self) -> OnFull {
+        self.on_full
+    }
+
+    pub(crate) fn largest_piece(&self) -> usize {
+        self.largest_piece
+    }
+
+    /// Takes the piece, or what the policy lets it take. Never waits.
+    pub(crate) fn offer(&self, piece: Bytes) -> Result<(), Refused> {
+        let mut state = self.lock();
+        if state.over {
+            return Err(Refused::Over);
+        }
+        state
+            .backlog
+            .offer(piece, self.on_full)
+            .map_err(Refused::Full)?;
+        state.stall.waits(Instant::now());
+        drop(state);
+        self.pump();
+        Ok(())
+    }
+
+    /// Takes the piece as soon as there is room; false if that will never be.
+    pub(crate) fn offer_patiently(&self, mut piece: Bytes) -> bool {
+        loop {
+            match self.offer(piece) {
+                Ok(()) => return true,
+                Err(Refused::Over) => return false,
+                Err(Refused::Full(back)) => piece = back,
+            }
+            let state = self.lock();
+            let waits = |state: &mut State| !state.over && !state.backlog.fits(piece.len());
+            let state = self.changed.wait_while(state, waits);
+            drop(state.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+/// Handing on.
+impl Feed {
+    /// Gives it a pipe to write to. What is left from the last one goes first.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        name: &str,
+        handle: Handle,
+        sole_owner: bool,
+        remains: Option<Remains>,
+    ) -> Result<(), AttachError> {
+        let feed = Arc::downgrade(self);
+        let writer = PipeWriter::builder()
+            .name(name)
+            .capacity(self.handed_on as u64)
+            .sole_owner(sole_owner)
+            // Nothing goes on behind our back.
+            .linger(Duration::ZERO)
+            .on_progress(move |progress| {
+                if let Some(feed) = feed.upgrade() {
+                    feed.progressed(progress);
+                }
+            })
+            .build(handle)?;
+        let writer = Arc::new(writer);
+        let resend = remains
+            .as_ref()
+            .filter(|_| self.in_doubt == InDoubt::Resend);
+        let kept = resend.map_or(0, |remains| remains.capacity() + self.handed_on);
+        let link = Link {
+            writer: Arc::clone(&writer),
+            written: 0,
+            finished: false,
+            ended: None,
+            remains,
+            sent: Sent::new(kept),
+        };
+        let mut state = self.lock();
+        if !state.over {
+            state.outcome = None;
+            state.link = Some(link);
+            // The new pipe is open, so the old one may go.
+            state.kept = None;
+        }
+        drop(state);
+        // It may have ended before it was the one to listen to.
+        let progress = writer.progress();
+        if progress.outcome.is_some() {
+            self.progressed(progress);
+        }
+        self.pump();
+        Ok(())
+    }
+
+    /// What the writer's callback says.
+    fn progressed(&self, progress: Progress) {
+        let mut state = self.lock();
+        let State {
+            backlog,
+            link: Some(link),
+            written,
+            stall,
+            ..
+        } = &mut *state
+        else {
+            return;
+        };
+        let newly = progress.written - link.written;
+        link.written = progress.written;
+        if progress.outcome.is_some() {
+            link.ended = Some(progress);
+        }
+        if newly > 0 {
+            *written += newly;
+            backlog.gone(newly);
+            let is_more = backlog.len() + backlog.outside() > 0;
+            stall.took(Instant::now(), is_more);
+        }
+        drop(state);
+        self.changed.notify_all();
+        self.pump();
+    }
+
+    /// Does what can be done now. One thread at a time, so that the order is kept;
+    /// the library is called without the lock, because it may call back.
+    fn pump(&self) {
+        let mut state = self.lock();
+        if state.pumping {
+            state.again = true;
+            return;
+        }
+        state.pumping = true;
+        loop {
+            state.again = false;
+            match state.step(self.handed_on) {
+                Step::Send(writer, piece) => {
+                    drop(state);
+                    let sent = writer.try_send(piece.clone());
+                    state = self.lock();
+                    if sent.is_err() {
+                        state.not_sent(piece);
+                    } else {
+                        continue;
+                    }
+                }
+                Step::Finish(writer) => {
+                    drop(state);
+                    writer.finish();
+                    state = self.lock();
+                }
+                Step::Reclaim(link, end) => {
+                    drop(state);
+                    let unsent = link.writer.take_unsent().unwrap_or_default();
+                    state = self.lock();
+                    state.reclaim(*link, end, unsent, self.in_doubt);
+                    let _ = self.events.send(Event::Ended(self.index));
+                }
+                Step::Nothing => {}
+            }
+            if !state.again {
+                break;
+            }
+        }
+        state.pumping = false;
+    }
+}
+
+/// Ending.
+impl Feed {
+    /// Nothing more will be offered. What is here is still written.
+    pub(crate) fn finish(&self, waits: Waits) {
+        let mut state = self.lock();
+        state.backlog.end();
+        state.finishing = Some(waits);
+        if state.link.is_none()
+            && !state.over
+            && waits == Waits::ForNobody
+            && state.backlog.len() == 0
+        {
+            state.over = true;
+            state.outcome = Some(Outcome::Closed);
+            let _ = self.events.send(Event::Ended(self.index));
+        }
+        drop(state);
+        self.pump();
+    }
+
+    /// What is not written yet will not be. Does not wait.
+    pub(crate) fn stop(&self) {
+        let mut state = self.lock();
+        if state.over {
+            return;
+        }
+        state.over = true;
+        let writer = state.link.as_ref().map(|link| Arc::clone(&link.writer));
+        if writer.is_none() {
+            state.outcome.get_or_insert(Outcome::Stopped);
+            let _ = self.events.send(Event::Ended(self.index));
+        }
+        drop(state);
+        self.changed.notify_all();
+        if let Some(writer) = writer {
+            writer.cancel();
+        }
+    }
+
+    pub(crate) fn accounts(&self) -> Accounts {
+        let now = Instant::now();
+        let state = self.lock();
+        Accounts {
+            written: state.written,
+            unsent: state.backlog.len() + state.backlog.outside(),
+            in_doubt: state.in_doubt,
+            unread: state.unread,
+            stalled: state.stall.total(now),
+            stalled_for: state.stall.current(now).filter(|_| !state.over),
+            outcome: state.outcome.clone(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Step {
+    Send(Arc<PipeWriter>, Bytes),
+    Finish(Arc<PipeWriter>),
+    Reclaim(Box<Link>, Progress),
+    Nothing,
+}
+
+impl State {
+    fn step(&mut self, handed_on: usize) -> Step {
+        let Some(link) = &mut self.link else {
+            return Step::Nothing;
+        };
+        if let Some(end) = link.ended.take() {
+            return match self.link.take() {
+                Some(link) => Step::Reclaim(Box::new(link), end),
+                None => Step::Nothing,
+            };
+        }
+        if self.over || link.finished {
+            return Step::Nothing;
+        }
+        if let Some(piece) = self.backlog.next(handed_on) {
+            link.sent.push(&piece);
+            return Step::Send(Arc::clone(&link.writer), piece);
+        }
+        if self.finishing.is_some() && self.backlog.len() == 0 {
+            link.finished = true;
+            return Step::Finish(Arc::clone(&link.writer));
+        }
+        Step::Nothing
+    }
+
+    /// The writer has ended, which it will say by its callback, or has no room,
+    /// after which it calls back as well.
+    fn not_sent(&mut self, piece: Bytes) {
+        self.backlog.gone(piece.len() as u64);
+        if let Some(link) = &mut self.link {
+            link.sent.pop(piece.len());
+        }
+        self.backlog.put_back([piece].into_iter());
+    }
+
+    /// Takes back what the writer did not write, in front of everything else.
+    fn reclaim(
+        &mut self,
+        link: Link,
+        end: Progress,
+        unsent: pipewright::Unsent,
+        in_doubt: InDoubt,
+    ) {
+        self.backlog.gone(self.backlog.outside());
+        let failed = matches!(end.outcome, Some(Outcome::Failed(_)));
+        let doubtful = unsent.in_doubt().to_vec();
+        self.backlog.put_back(unsent.into_iter());
+        if failed && in_doubt == InDoubt::Resend {
+            self.backlog.put_back(doubtful.into_iter());
+        } else {
+            self.in_doubt += end.in_doubt;
+        }
+        if let (true, Some(remains)) = (failed, link.remains) {
+            let unread = remains.unread().min(link.written);
+            if in_doubt == InDoubt::Resend {
+                let pieces = link.sent.before(end.accepted - link.written, unread);
+                let found: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+                self.backlog.put_back(pieces.into_iter());
+                self.written -= found;
+                self.unread += unread - found;
+            } else {
+                self.unread += unread;
+            }
+            self.kept = Some(remains);
+        }
+        if !failed {
+            self.over = true;
+        }
+        self.outcome = end.outcome;
+    }
+}
+
+fn as_len(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

@@ -17,8 +17,8 @@ use crate::spec::OnFull;
 pub(crate) struct Backlog {
     capacity: u64,
     lines: bool,
-    /// Goes on first and is never dropped: what came back, and the rest of a line
-    /// that was begun.
+    /// Goes on first and is never dropped: the rest of a line that was begun, and
+    /// lines that came back. Empty unless `lines`.
     begun: VecDeque<Bytes>,
     queue: VecDeque<Bytes>,
     /// Bytes in `begun` and `queue`.
@@ -251,10 +251,16 @@ impl Backlog {
     }
 
     /// What was handed on and is not gone comes back, in its order, and goes next.
+    /// Of a line a part may have gone on, so lines that come back are not dropped.
     pub(crate) fn put_back(&mut self, pieces: impl DoubleEndedIterator<Item = Bytes>) {
+        let place = if self.lines {
+            &mut self.begun
+        } else {
+            &mut self.queue
+        };
         for piece in pieces.rev() {
             self.len += piece.len() as u64;
-            self.begun.push_front(piece);
+            place.push_front(piece);
         }
     }
 }

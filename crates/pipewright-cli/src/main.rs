@@ -60,7 +60,10 @@ fn main() -> ExitCode {
 
 fn run(plan: &Plan) -> io::Result<Status> {
     // Before anything else: to lose the account at the end would be a pity.
-    let file = plan.stats_file.as_ref().map(File::create).transpose()?;
+    let file = match &plan.stats_file {
+        Some(path) => Some(File::create(path).map_err(|error| report::named(path, &error))?),
+        None => None,
+    };
     let report = run::run(plan)?;
     let status = report.status();
     if let Some(format) = plan.stats {

@@ -1,11 +1,13 @@
 //! What became of everything, what is said about it, and the exit status.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::os::{self, Exit, Kind, Signal, Trouble};
+use crate::text::printable;
 
 /// How a run went.
 pub(crate) struct Report {
@@ -166,6 +168,12 @@ impl SinkReport {
         }
         Some(said)
     }
+}
+
+/// An error with the file that it is about.
+pub(crate) fn named(path: &Path, error: &io::Error) -> io::Error {
+    let message = format!("{}: {error}", printable(path.as_os_str()));
+    io::Error::new(error.kind(), message)
 }
 
 /// Says something on standard error. That nobody can hear it is no reason to end.

@@ -20,7 +20,7 @@ use crate::copy::{self, CopyEnd, Source, Stopper};
 use crate::event::Event;
 use crate::os::{self, Input, Opener, Signal, Suspension};
 use crate::progress::{Snapshot, View};
-use crate::report::Report;
+use crate::report::{Report, named};
 use crate::sink::Sink;
 use crate::spec::Target;
 
@@ -42,7 +42,11 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     os::watch_signals(move |signal| {
         let _ = signals.send(Event::Signal(signal));
     })?;
-    let (mut input, waker) = Input::open(plan.input.as_deref())?;
+    let (mut input, waker) =
+        Input::open(plan.input.as_deref()).map_err(|error| match &plan.input {
+            Some(path) => named(path, &error),
+            None => error,
+        })?;
     let size = plan.size.or_else(|| input.size());
 
     let started = Instant::now();

@@ -163,19 +163,7 @@ impl Running {
     fn start(command: &mut Command) -> Running {
         let mut child = command.spawn().unwrap();
         let process = Process::of(&child);
-        let watched_process = process.clone();
-        let (watched, watchdog) = mpsc::channel();
-        thread::spawn(move || {
-            let timed_out = Err(RecvTimeoutError::Timeout);
-            if watchdog.recv_timeout(WATCHDOG) == timed_out {
-                watched_process.kill();
-                // A command that it started may hold the test up by itself.
-                if watchdog.recv_timeout(WATCHDOG) == timed_out {
-                    eprintln!("a test hangs");
-                    std::process::abort();
-                }
-            }
-        });
+        let watched = watch(process.clone());
         let stderr = child.stderr.take().unwrap();
         let (line, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -271,6 +259,24 @@ impl Running {
         ended.check_ledger();
         ended
     }
+}
+
+/// Ends the process if it runs for too long, unless what is returned is dropped
+/// before.
+pub(crate) fn watch(process: Process) -> Sender<()> {
+    let (watched, watchdog) = mpsc::channel();
+    thread::spawn(move || {
+        let timed_out = Err(RecvTimeoutError::Timeout);
+        if watchdog.recv_timeout(WATCHDOG) == timed_out {
+            process.kill();
+            // A command that it started may hold the test up by itself.
+            if watchdog.recv_timeout(WATCHDOG) == timed_out {
+                eprintln!("a test hangs");
+                std::process::abort();
+            }
+        }
+    });
+    watched
 }
 
 pub(crate) fn read_all(from: &mut impl Read) -> Vec<u8> {

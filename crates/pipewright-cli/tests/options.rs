@@ -1,0 +1,186 @@
+//! What else can be asked for: another input, a rate, a required sink, TCP, and
+//! the forms of the account.
+
+#![cfg(unix)]
+
+#[cfg(test)]
+mod common;
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Stdio;
+
+use common::{Folder, MIB, assert_same, random, read_all};
+
+#[test]
+fn the_input_may_be_a_file() {
+    let folder = Folder::new();
+    folder.write("input", b"from a file");
+    let ended = folder.run(&["--input=input", "-"], b"not this");
+    assert_eq!((ended.code, &*ended.stdout), (0, &b"from a file"[..]));
+
+    let ended = folder.run(&["--input=input", "input"], b"");
+    assert_eq!(ended.code, 1);
+    assert!(ended.complaint("input").contains("the input"));
+    assert_eq!(folder.text("input"), "from a file");
+
+    let ended = folder.run(&["--input=missing", "out"], b"");
+    assert_eq!(ended.code, 3);
+    assert!(
+        ended
+            .stderr
+            .contains("missing: No such file or directory (os error 2)"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!common::exists(&folder.path("out")), "nothing was touched");
+}
+
+#[test]
+fn a_rate_holds_the_input_back_and_a_signal_still_ends_it() {
+    let folder = Folder::new();
+    folder.write("input", &random(MIB));
+    // In the time that the watchdog leaves, not a tenth can be read.
+    let mut running = folder.start_with(&["--rate=1K", "-"], folder.open("input"), Stdio::piped());
+    let mut got = running.read_exactly(10);
+    running.process.interrupt();
+    got.extend(running.read_stdout());
+    let ended = running.end();
+    assert_eq!(ended.code, 130);
+    assert_eq!(ended.bytes_read(), got.len() as u64);
+    assert!(got.len() < MIB / 10, "{}", got.len());
+    assert_same(&got, &random(MIB)[..got.len()]);
+}
+
+#[test]
+fn a_rate_that_is_high_enough_changes_nothing() {
+    let folder = Folder::new();
+    let input = random(MIB);
+    let ended = folder.run(&["--rate=1G", "-"], &input);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_same(&ended.stdout, &input);
+}
+
+#[test]
+fn no_more_is_read_once_a_required_sink_has_failed() {
+    let folder = Folder::new();
+    for required in ["required=yes@missing/file", "required=yes@exec:exit 3"] {
+        let mut running = folder.start(&["-", required]);
+        // The input has no end.
+        let mut stdin = running.stdin.take().unwrap();
+        let feeder = std::thread::spawn(move || while stdin.write_all(&[1; 1000]).is_ok() {});
+        let got = running.read_stdout();
+        let ended = running.end();
+        feeder.join().unwrap();
+        assert_eq!((ended.code, ended.outcome(1)), (1, "failed"));
+        assert_eq!(ended.outcome(0), "complete", "it got what was read");
+        assert_eq!(got.len() as u64, ended.bytes_read());
+    }
+    let ended = folder.run(&["-", "required=no@missing/file"], b"data");
+    assert_eq!((ended.code, &*ended.stdout), (1, &b"data"[..]));
+}
+
+#[test]
+fn a_tcp_connection_gets_everything() {
+    let (folder, input) = (Folder::new(), random(2 * MIB));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Its other address, if it has one, is refused first or last.
+    let mut running = folder.start(&[&format!("tcp:localhost:{port}")]);
+    let feeder = running.feed(input.clone());
+    let (mut peer, _) = listener.accept().unwrap();
+    assert_same(&read_all(&mut peer), &input);
+    feeder.join().unwrap();
+    let ended = running.end();
+    assert_eq!((ended.code, &ended.sink(0)["kind"]), (0, &"tcp".into()));
+}
+
+#[test]
+fn a_tcp_port_that_nobody_listens_on_is_refused_or_waited_for() {
+    let (folder, input) = (Folder::new(), random(MIB));
+    let port = {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let sink = format!("tcp:127.0.0.1:{port}");
+    let ended = folder.run(&[&sink, "-"], &input);
+    assert_eq!(ended.code, 1);
+    assert_same(&ended.stdout, &input);
+    let refused = rustix::io::Errno::CONNREFUSED.raw_os_error();
+    assert_eq!(ended.sink(0)["os_error"], refused, "{}", ended.stderr);
+
+    let patient = format!("connect-timeout=50s@{sink}");
+    let mut running = folder.start(&["-", &patient]);
+    let feeder = running.feed(input.clone());
+    assert_same(&running.read_stdout(), &input);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    assert_same(&read_all(&mut peer), &input);
+    feeder.join().unwrap();
+    assert_eq!(running.end().code, 0);
+}
+
+#[test]
+fn the_account_may_be_in_words_and_in_a_file() {
+    let folder = Folder::new();
+    let command = format!(
+        "printf hello | '{}' --stats text --stats-file account copy missing/file 2> said",
+        env!("CARGO_BIN_EXE_pipewright")
+    );
+    folder.shell(&command);
+    let account = folder.text("account");
+    let lines: Vec<_> = account.lines().collect();
+    assert!(
+        lines[0].starts_with("copy: complete; 5 bytes written; "),
+        "{account}"
+    );
+    assert!(
+        lines[1].starts_with("missing/file: failed; 0 bytes written, 5 dropped; "),
+        "{account}"
+    );
+    assert!(lines[2].starts_with("total: 5 bytes read in "), "{account}");
+    assert_eq!(
+        folder.text("said").lines().count(),
+        1,
+        "{}",
+        folder.text("said")
+    );
+
+    let command = format!(
+        "printf hello | '{}' --stats json --stats-file account - 2> said",
+        env!("CARGO_BIN_EXE_pipewright")
+    );
+    assert_eq!(folder.shell(&command), "hello");
+    let account: serde_json::Value = serde_json::from_str(&folder.text("account")).unwrap();
+    assert_eq!(account["sinks"][0]["retries"], 0);
+    assert_eq!(account["sinks"][0]["unread"], 0);
+    assert_eq!(account["sinks"][0]["stalled_seconds"], 0.0);
+    assert_eq!(folder.text("said"), "");
+}
+
+#[test]
+fn an_account_that_cannot_be_written_is_noticed_before_anything_is_touched() {
+    let folder = Folder::new();
+    let ended = folder.run(&["--stats-file=missing/file", "out"], b"data");
+    assert_eq!(ended.code, 3);
+    assert!(
+        ended.stderr.contains("missing/file: No such file"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!common::exists(&folder.path("out")));
+}
+
+#[test]
+fn time_in_which_a_sink_takes_nothing_is_counted() {
+    let folder = Folder::new();
+    let args = ["--linger=1s", "-", &folder.tap("")];
+    let (mut running, _reads_nothing) = folder.start_stalled(&args, Stdio::piped());
+    let feeder = running.feed(random(MIB));
+    running.read_stdout();
+    let ended = running.end();
+    feeder.join().unwrap();
+    let stalled = |sink| ended.sink(sink)["stalled_seconds"].as_f64().unwrap();
+    assert!(stalled(1) >= 0.5, "{}", ended.stats);
+    assert!(stalled(0) <= stalled(1), "{}", ended.stats);
+}

@@ -1,0 +1,325 @@
+//! What `--progress` shows, on a terminal and without one.
+
+#![cfg(unix)]
+
+#[cfg(test)]
+mod common;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use common::system::Process;
+use common::{Folder, MIB, assert_same, random, read_all};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+const ROWS: u16 = 12;
+const COLUMNS: u16 = 100;
+
+/// A `pipewright` whose standard error is a terminal.
+struct OnTerminal {
+    child: Child,
+    screen: vt100::Parser,
+    /// What came, raw.
+    raw: Vec<u8>,
+    output: Receiver<Vec<u8>>,
+    /// The other side of the terminal, for what others write there.
+    side: File,
+    /// Dropped at the end, which calls the watchdog off.
+    _watched: mpsc::Sender<()>,
+}
+
+fn open_terminal() -> (File, File) {
+    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&main).unwrap();
+    unlockpt(&main).unwrap();
+    let size = Winsize {
+        ws_row: ROWS,
+        ws_col: COLUMNS,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&main, size).unwrap();
+    let path = ptsname(&main, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let side = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
+    (OwnedFd::from(main).into(), side.into())
+}
+
+impl OnTerminal {
+    fn start(folder: &Folder, args: &[&str], stdin: Stdio) -> OnTerminal {
+        let (mut main, side) = open_terminal();
+        let child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+            .args(args)
+            .current_dir(folder.path("."))
+            .env("TERM", "xterm")
+            .stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(side.try_clone().unwrap())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let watched = common::watch(Process::of(&child));
+        let (sender, output) = mpsc::channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(len @ 1..) = main.read(&mut buffer) {
+                let _ = sender.send(buffer[..len].to_vec());
+            }
+        });
+        OnTerminal {
+            child,
+            screen: vt100::Parser::new(ROWS, COLUMNS, 0),
+            raw: Vec::new(),
+            output,
+            side,
+            _watched: watched,
+        }
+    }
+
+    /// Waits until the screen is as wanted, and returns its lines.
+    fn wait_for(&mut self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+        loop {
+            let lines: Vec<String> = self.screen.screen().rows(0, COLUMNS).collect();
+            if wanted(&lines) {
+                return lines;
+            }
+            let Ok(bytes) = self.output.recv() else {
+                panic!("never on the screen, at last: {lines:#?}");
+            };
+            self.screen.process(&bytes);
+            self.raw.extend(bytes);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end, and returns what is left on the screen.
+    fn end(mut self) -> (i32, Vec<String>) {
+        let code = self.child.wait().unwrap().code().unwrap();
+        // The last of all.
+        self.side.write_all(b"\r\n<end>").unwrap();
+        let lines = self.wait_for(|lines| has(lines, "<end>"));
+        (code, lines)
+    }
+}
+
+fn has(lines: &[String], text: &str) -> bool {
+    lines.iter().any(|line| line.contains(text))
+}
+
+fn line<'a>(lines: &'a [String], start: &str) -> &'a str {
+    let found: Vec<_> = lines
+        .iter()
+        .filter(|line| line.starts_with(start))
+        .collect();
+    assert_eq!(found.len(), 1, "one line begins with {start}: {lines:#?}");
+    found[0]
+}
+
+/// A folder with an input of 4 MiB, and a FIFO that is open and not read.
+fn stalled() -> (Folder, thread::JoinHandle<File>) {
+    let folder = Folder::new();
+    folder.write("input", &random(4 * MIB));
+    folder.fifo("stalled");
+    let reader = folder.reader("stalled");
+    (folder, reader)
+}
+
+#[test]
+fn every_sink_has_a_line_on_a_terminal_also_while_everything_is_stalled() {
+    let (folder, reader) = stalled();
+    let args = ["copy", "buffer=1M@stalled"];
+    let mut shown = OnTerminal::start(&folder, &args, folder.open("input"));
+    let mut reader = reader.join().unwrap();
+    let lines = shown.wait_for(|lines| has(lines, "stalled 0:02"));
+    let stalled = line(&lines, "stalled ");
+    assert!(
+        stalled.contains("queued ") && stalled.contains("KiB"),
+        "{stalled}"
+    );
+    assert!(line(&lines, "copy ").contains("1.0 MiB"), "{lines:#?}");
+    let total = line(&lines, "total ");
+    assert!(
+        total.contains("[#####---------------]  2") && total.contains("of 4.0 MiB  ETA "),
+        "{total}"
+    );
+    // It goes on: the time does.
+    shown.wait_for(|lines| has(lines, "stalled 0:03"));
+    assert_same(&read_all(&mut reader), &random(4 * MIB));
+    let (code, lines) = shown.end();
+    assert_eq!(code, 0);
+    assert!(
+        line(&lines, "stalled ").contains("4.0 MiB  complete"),
+        "{lines:#?}"
+    );
+    assert!(line(&lines, "total ").contains("[####################] 100%"));
+}
+
+#[test]
+fn what_is_said_does_not_spoil_the_bars() {
+    let (folder, reader) = stalled();
+    let args = [
+        "name=bad,retry=1@unix:nobody",
+        "stalled",
+        "name=never\x1b[2J@missing/file",
+    ];
+    let mut shown = OnTerminal::start(&folder, &args, folder.open("input"));
+    let mut reader = reader.join().unwrap();
+    shown.wait_for(|lines| has(lines, "stalled 0:01"));
+    read_all(&mut reader);
+    let (code, lines) = shown.end();
+    assert_eq!(code, 1);
+    assert!(
+        has(
+            &lines,
+            "pipewright: 'bad' will be opened again: No such file"
+        ),
+        "{lines:#?}"
+    );
+    assert!(has(&lines, "pipewright: bad: No such file"), "{lines:#?}");
+    assert!(line(&lines, "stalled ").contains("complete"));
+    assert!(line(&lines, "bad ").contains("failed"));
+    assert!(line(&lines, "never\\u{1b}[2J ").contains("failed"));
+    line(&lines, "total ");
+}
+
+#[test]
+fn there_are_no_colours() {
+    let (folder, reader) = stalled();
+    let mut shown = OnTerminal::start(&folder, &["stalled"], folder.open("input"));
+    let mut reader = reader.join().unwrap();
+    shown.wait_for(|lines| has(lines, "stalled 0:01"));
+    read_all(&mut reader);
+    shown.wait_for(|lines| has(lines, "complete"));
+    let raw = String::from_utf8_lossy(&shown.raw).into_owned();
+    let colours = raw.split("\x1b[").skip(1).filter(|code| {
+        let end = code.find(|c: char| c.is_ascii_alphabetic());
+        end.is_some_and(|end| code[end..].starts_with('m'))
+    });
+    assert_eq!(colours.count(), 0, "{raw:?}");
+    shown.end();
+}
+
+#[test]
+fn a_suspended_run_leaves_the_terminal_and_draws_anew_afterwards() {
+    let (folder, reader) = stalled();
+    let mut shown = OnTerminal::start(&folder, &["stalled"], folder.open("input"));
+    let mut reader = reader.join().unwrap();
+    shown.wait_for(|lines| has(lines, "stalled 0:01"));
+    shown.signal(Signal::TSTP);
+    shown.wait_for(|lines| lines.iter().all(String::is_empty));
+    wait_until_stopped(&shown.child);
+    // What a shell says meanwhile.
+    shown.side.write_all(b"[1]+ Stopped\r\n$ fg\r\n").unwrap();
+    shown.wait_for(|lines| has(lines, "$ fg"));
+    shown.signal(Signal::CONT);
+    let lines = shown.wait_for(|lines| has(lines, "total "));
+    assert_eq!(
+        lines[..2],
+        ["[1]+ Stopped", "$ fg"],
+        "nothing was drawn over"
+    );
+    assert!(line(&lines, "stalled ").contains("stalled 0:0"));
+
+    // Without a warning, it cannot tidy up, but it spoils nothing either.
+    shown.signal(Signal::STOP);
+    wait_until_stopped(&shown.child);
+    shown.side.write_all(b"\r\n$ fg again\r\n").unwrap();
+    shown.wait_for(|lines| has(lines, "$ fg again"));
+    shown.signal(Signal::CONT);
+    let is_anew = |lines: &[String]| {
+        let fg = lines.iter().position(|line| line == "$ fg again");
+        fg.is_some_and(|fg| has(&lines[fg..], "total "))
+    };
+    shown.wait_for(is_anew);
+    assert_same(&read_all(&mut reader), &random(4 * MIB));
+    assert_eq!(shown.end().0, 0);
+}
+
+fn wait_until_stopped(child: &Child) {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+    let status = waitid(WaitId::Pid(Pid::from_child(child)), options).unwrap();
+    assert!(status.unwrap().stopped());
+    // Seen, so that the next stop is another one.
+    let _ = waitid(WaitId::Pid(Pid::from_child(child)), WaitIdOptions::STOPPED);
+}
+
+#[test]
+fn nothing_is_drawn_where_it_would_be_in_the_way() {
+    for (term, args) in [
+        ("dumb", &["stalled"][..]),
+        ("xterm", &["--progress=never", "stalled"]),
+        // Standard output is the terminal, too.
+        ("xterm", &["-", "stalled"]),
+    ] {
+        let (folder, reader) = stalled();
+        folder.write("input", b"data\n");
+        let (mut main, side) = open_terminal();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+            .args(args)
+            .current_dir(folder.path("."))
+            .env("TERM", term)
+            .stdin(folder.open("input"))
+            .stdout(side.try_clone().unwrap())
+            .stderr(side.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let _watched = common::watch(Process::of(&child));
+        let reader = reader.join().unwrap();
+        // Longer than until the first bars.
+        let stalled = rustix::event::Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        let hears = rustix::event::PollFlags::IN;
+        let mut polled = [rustix::event::PollFd::new(&main, hears)];
+        rustix::event::poll(&mut polled, Some(&stalled)).unwrap();
+        drop(reader);
+        child.wait().unwrap();
+        (&side).write_all(b"<end>").unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"<end>") {
+            let mut buffer = [0; 100];
+            let len = main.read(&mut buffer).unwrap();
+            seen.extend(&buffer[..len]);
+        }
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(!seen.contains("total"), "{args:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn plain_lines_come_now_and_then_also_while_everything_is_stalled() {
+    for option in ["--progress=plain", "--progress=always"] {
+        let folder = Folder::new();
+        let args = [option, "--size=8M", "-", &folder.tap("buffer=1M")];
+        folder.write("input", &random(4 * MIB));
+        let (mut running, mut stalled) = folder.start_stalled(&args, folder.open("input"));
+        let mut got = running.read_exactly(MIB);
+        running.wait_for("stalled 0:01");
+        running.wait_for("stalled 0:03");
+        let other = thread::spawn(move || read_all(&mut stalled));
+        got.extend(running.read_stdout());
+        assert_same(&other.join().unwrap(), &got);
+        let ended = running.end();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(ended.stderr.contains("50%  of 8.0 MiB"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains('\x1b'), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn without_a_terminal_nothing_is_shown_unless_asked_for() {
+    let ended = Folder::new().run(&["--linger=1s", "-", "listen:nobody"], b"data");
+    assert!(!ended.stderr.contains("total "), "{}", ended.stderr);
+}

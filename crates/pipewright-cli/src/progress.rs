@@ -152,8 +152,9 @@ impl View {
         }
     }
 
-    /// The terminal is somebody else's for a time.
-    pub(crate) fn leave(&self) {
+    /// The terminal is somebody else's until [`come_back`](Self::come_back).
+    pub(crate) fn leave(&mut self) {
+        self.next = None;
         if let Surface::Bars(bars) = &self.surface {
             // If the terminal is gone, so is what was drawn.
             let _ = bars.all.clear();

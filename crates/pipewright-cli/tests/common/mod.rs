@@ -210,7 +210,12 @@ impl Running {
 
     /// Waits until standard error has a line with this text.
     pub(crate) fn wait_for(&mut self, text: &str) {
-        while !self.seen.contains(text) {
+        self.wait_for_times(text, 1);
+    }
+
+    /// Waits until standard error has had this text so many times.
+    pub(crate) fn wait_for_times(&mut self, text: &str, times: usize) {
+        while self.seen.matches(text).count() < times {
             let line = self.lines.recv();
             assert!(line.is_ok(), "ended without '{text}': {}", self.seen);
             self.seen += &(line.unwrap() + "\n");

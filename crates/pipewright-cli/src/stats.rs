@@ -1,33 +1,6 @@
 //! `--stats`: the accounts, for programs and for people.
 //!
-//! The fields of the JSON are stable: they keep their names and meanings, and others may be
-//! added. All counts are bytes.
-//!
-//! | field of a sink | meaning |
-//! | --- | --- |
-//! | `name` | as on the command line, or its `name=` |
-//! | `kind` | `stdout`, `file`, `fifo`, `pipe` (a named pipe of Windows), `device`, `exec`, `unix`, `tcp`, `listen` |
-//! | `outcome` | `complete`, `dropped`, `lost`, `detached`, `stopped`, `failed` |
-//! | `accepted` | taken into its buffer: `written + unsent + in_doubt` |
-//! | `written` | handed to the operating system, and taken by it |
-//! | `dropped` | read and not accepted, or dropped from its buffer again: that was full, or the sink had ended. `total.read = accepted + dropped` |
-//! | `unsent` | accepted, and certainly not written |
-//! | `in_doubt` | accepted, and the system does not say whether it was written |
-//! | `unread` | a part of `written`: lost with a reader that had not read it, as far as the system tells (Linux, pipes of commands that are opened again), and not sent again |
-//! | `retries` | how often it was opened again |
-//! | `stalled_seconds` | how long, in pauses of half a second or more, it took nothing although there was something for it |
-//! | `error` | what went wrong, or null |
-//! | `os_error` | the system's number for it, or null |
-//! | `exit_status`, `exit_signal` | how its command ended, or null |
-//! | `duration_seconds` | from the start until it ended |
-//!
-//! | field of `total` | meaning |
-//! | --- | --- |
-//! | `read` | bytes of input |
-//! | `accepted`, `written`, `dropped`, `unsent`, `in_doubt` | sums over the sinks |
-//! | `duration_seconds` | of the whole run |
-//! | `signal` | the name of the signal that ended it (on Windows `Ctrl-C`, `Ctrl-Break`, `close`, `logoff`, `shutdown`), or null |
-//! | `exit_status` | of `pipewright` itself |
+//! The fields of the JSON are stable: `docs/COMMAND.md` says what each means.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -159,6 +159,22 @@ fn the_account_may_be_in_words_and_in_a_file() {
 }
 
 #[test]
+fn every_field_of_the_account_is_documented() {
+    let manual = std::fs::read_to_string("../../docs/COMMAND.md").unwrap();
+    let (_, manual) = manual.split_once("## Statistics").unwrap();
+    let (sinks, total) = manual.split_once("| field of `total` |").unwrap();
+    let ended = Folder::new().run(&["-"], b"data");
+    for (part, fields) in [(sinks, ended.sink(0)), (total, &ended.stats["total"])] {
+        for field in fields.as_object().unwrap().keys() {
+            let rows = part.lines().filter(|line| line.starts_with('|'));
+            let mut documented = rows.filter_map(|row| row.split('|').nth(1));
+            let name = format!("`{field}`");
+            assert!(documented.any(|names| names.contains(&name)), "{field}");
+        }
+    }
+}
+
+#[test]
 fn an_account_that_cannot_be_written_is_noticed_before_anything_is_touched() {
     let folder = Folder::new();
     let ended = folder.run(&["--stats-file=missing/file", "out"], b"data");

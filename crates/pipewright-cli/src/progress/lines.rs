@@ -77,6 +77,7 @@ fn in_short_aligned(bytes: u64) -> String {
 
 fn eta(meter: &Meter, rest: u64) -> String {
     match meter.time_for(rest) {
+        Some(Duration::ZERO) => String::new(),
         Some(left) => format!("  ETA {}", time(left)),
         None => "  ETA -:--".into(),
     }

@@ -453,3 +453,6 @@ impl State {
 fn as_len(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -4,135 +4,18 @@
 
 #[cfg(test)]
 mod common;
+#[cfg(test)]
+mod terminal;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::Command;
 use std::thread;
 
 use common::system::Process;
 use common::{Folder, MIB, assert_same, random, read_all};
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
-const ROWS: u16 = 12;
-const COLUMNS: u16 = 100;
-
-/// A `pipewright` whose standard error is a terminal.
-struct OnTerminal {
-    child: Child,
-    screen: vt100::Parser,
-    /// What came, raw.
-    raw: Vec<u8>,
-    output: Receiver<Vec<u8>>,
-    /// The other side of the terminal, for what others write there.
-    side: File,
-    /// Dropped at the end, which calls the watchdog off.
-    _watched: mpsc::Sender<()>,
-}
-
-fn open_terminal() -> (File, File) {
-    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&main).unwrap();
-    unlockpt(&main).unwrap();
-    let size = Winsize {
-        ws_row: ROWS,
-        ws_col: COLUMNS,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(&main, size).unwrap();
-    let path = ptsname(&main, Vec::new()).unwrap();
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
-    let side = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
-    (OwnedFd::from(main).into(), side.into())
-}
-
-impl OnTerminal {
-    fn start(folder: &Folder, args: &[&str], stdin: Stdio) -> OnTerminal {
-        let (mut main, side) = open_terminal();
-        let child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
-            .args(args)
-            .current_dir(folder.path("."))
-            .env("TERM", "xterm")
-            .stdin(stdin)
-            .stdout(Stdio::null())
-            .stderr(side.try_clone().unwrap())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let watched = common::watch(Process::of(&child));
-        let (sender, output) = mpsc::channel();
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(len @ 1..) = main.read(&mut buffer) {
-                let _ = sender.send(buffer[..len].to_vec());
-            }
-        });
-        OnTerminal {
-            child,
-            screen: vt100::Parser::new(ROWS, COLUMNS, 0),
-            raw: Vec::new(),
-            output,
-            side,
-            _watched: watched,
-        }
-    }
-
-    /// Waits until the screen is as wanted, and returns its lines.
-    fn wait_for(&mut self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
-        loop {
-            let lines: Vec<String> = self.screen.screen().rows(0, COLUMNS).collect();
-            if wanted(&lines) {
-                return lines;
-            }
-            let Ok(bytes) = self.output.recv() else {
-                panic!("never on the screen, at last: {lines:#?}");
-            };
-            self.screen.process(&bytes);
-            self.raw.extend(bytes);
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits for the end, and returns what is left on the screen.
-    fn end(mut self) -> (i32, Vec<String>) {
-        let code = self.child.wait().unwrap().code().unwrap();
-        // The last of all.
-        self.side.write_all(b"\r\n<end>").unwrap();
-        let lines = self.wait_for(|lines| has(lines, "<end>"));
-        (code, lines)
-    }
-}
-
-fn has(lines: &[String], text: &str) -> bool {
-    lines.iter().any(|line| line.contains(text))
-}
-
-/// The seconds of the stall that is shown.
-fn stalled_for(lines: &[String]) -> Option<u32> {
-    let (_, time) = lines
-        .iter()
-        .find_map(|line| line.split_once("  stalled "))?;
-    let (minutes, seconds) = time.trim().split_once(':')?;
-    Some(minutes.parse::<u32>().unwrap() * 60 + seconds.parse::<u32>().unwrap())
-}
-
-fn line<'a>(lines: &'a [String], start: &str) -> &'a str {
-    let found: Vec<_> = lines
-        .iter()
-        .filter(|line| line.starts_with(start))
-        .collect();
-    assert_eq!(found.len(), 1, "one line begins with {start}: {lines:#?}");
-    found[0]
-}
+use rustix::process::Signal;
+use terminal::{OnTerminal, has, line, open_terminal, stalled_for};
 
 /// A folder with an input of 4 MiB, and a FIFO that is open and not read.
 fn stalled() -> (Folder, thread::JoinHandle<File>) {
@@ -226,7 +109,7 @@ fn a_suspended_run_leaves_the_terminal_and_draws_anew_afterwards() {
     shown.wait_for(|lines| stalled_for(lines) >= Some(1));
     shown.signal(Signal::TSTP);
     shown.wait_for(|lines| lines.iter().all(String::is_empty));
-    wait_until_stopped(&shown.child);
+    shown.wait_until_stopped();
     // What a shell says meanwhile.
     shown.side.write_all(b"[1]+ Stopped\r\n$ fg\r\n").unwrap();
     shown.wait_for(|lines| has(lines, "$ fg"));
@@ -241,13 +124,6 @@ fn a_suspended_run_leaves_the_terminal_and_draws_anew_afterwards() {
 
     assert_same(&read_all(&mut reader), &random(4 * MIB));
     assert_eq!(shown.end().0, 0);
-}
-
-fn wait_until_stopped(child: &Child) {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
-    let status = waitid(WaitId::Pid(Pid::from_child(child)), options).unwrap();
-    assert!(status.unwrap().stopped());
 }
 
 #[test]

@@ -13,6 +13,12 @@ use bytes::{Bytes, BytesMut};
 
 use crate::spec::OnFull;
 
+/// Pieces up to this are copied together: an input may come in pieces of a few
+/// bytes, and the memory of each would be many times that.
+const SMALL: usize = 2 * 1024;
+/// How much is copied together at most.
+const JOINED: usize = 16 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct Backlog {
     capacity: u64,
@@ -21,9 +27,12 @@ pub(crate) struct Backlog {
     /// lines that came back. Empty unless `lines`.
     begun: VecDeque<Bytes>,
     queue: VecDeque<Bytes>,
-    /// Bytes in `begun` and `queue`.
+    /// The end of the queue, as long as small pieces come.
+    joined: BytesMut,
+    most_joined: usize,
+    /// Bytes in `begun`, `queue` and `joined`.
     len: u64,
-    /// Bytes at the end of `queue` that are a line without its end yet. 0 unless
+    /// Bytes at the end of the queue that are a line without its end yet. 0 unless
     /// `lines`.
     open: u64,
     /// The line that comes in is being dropped, up to its end.
@@ -41,6 +50,9 @@ impl Backlog {
             lines,
             begun: VecDeque::new(),
             queue: VecDeque::new(),
+            joined: BytesMut::new(),
+            // A small part of the buffer, because it may be dropped as a whole.
+            most_joined: usize::try_from(capacity / 8).map_or(JOINED, |part| part.min(JOINED)),
             len: 0,
             open: 0,
             skipping: false,
@@ -134,7 +146,26 @@ impl Backlog {
                 None => self.open + len,
             };
         }
-        self.queue.push_back(piece);
+        if piece.len() <= SMALL.min(self.most_joined) {
+            if self.joined.len() + piece.len() > self.most_joined {
+                self.seal();
+            }
+            if self.joined.capacity() - self.joined.len() < piece.len() {
+                self.seal();
+                self.joined = BytesMut::with_capacity(self.most_joined);
+            }
+            self.joined.extend_from_slice(&piece);
+        } else {
+            self.seal();
+            self.queue.push_back(piece);
+        }
+    }
+
+    /// Nothing more is joined to the end of the queue.
+    fn seal(&mut self) {
+        if !self.joined.is_empty() {
+            self.queue.push_back(self.joined.split().freeze());
+        }
     }
 
     /// The input has ended: the last line is whole as it is.
@@ -143,6 +174,9 @@ impl Backlog {
     }
 
     fn drop_oldest_piece(&mut self) -> bool {
+        if self.queue.is_empty() {
+            self.seal();
+        }
         let dropped = self.queue.pop_front();
         self.len -= dropped.as_ref().map_or(0, |piece| piece.len() as u64);
         dropped.is_some()
@@ -153,6 +187,7 @@ impl Backlog {
         if self.queued() == self.open {
             return false;
         }
+        self.seal();
         while let Some(piece) = self.queue.front_mut() {
             let line = line_of(piece);
             let (len, ends) = (line.len(), line.ends_with(b"\n"));
@@ -169,6 +204,7 @@ impl Backlog {
     }
 
     fn drop_open_line(&mut self) {
+        self.seal();
         while self.open > 0
             && let Some(last) = self.queue.back_mut()
         {
@@ -195,6 +231,9 @@ impl Backlog {
     /// The next piece to hand on, of at most `max` bytes, if no more than `max` will
     /// be outside then. From now on it is outside.
     pub(crate) fn next(&mut self, max: usize) -> Option<Bytes> {
+        if self.queue.is_empty() {
+            self.seal();
+        }
         let wanted = self.next_len(max)?;
         if self.outside > 0 && self.outside + wanted as u64 > max as u64 {
             return None;
@@ -235,6 +274,7 @@ impl Backlog {
 
     /// A part of a line was handed on, so the rest has to follow.
     fn begin_rest_of_line(&mut self) {
+        self.seal();
         while self.queued() > self.open
             && let Some(mut piece) = self.queue.pop_front()
         {

@@ -61,7 +61,7 @@ fn what_was_handed_on_takes_up_room_until_it_is_gone_and_is_not_dropped() {
 
 #[test]
 fn no_more_is_outside_than_asked_for() {
-    let mut backlog = Backlog::new(100, false);
+    let mut backlog = Backlog::new(30, false);
     offer(&mut backlog, "aaaa", OnFull::Wait);
     offer(&mut backlog, "bbbb", OnFull::Wait);
     assert_eq!(backlog.next(6).unwrap(), "aaaa");
@@ -112,10 +112,16 @@ fn a_line_larger_than_the_buffer_is_dropped_whole_however_it_comes() {
     }
 }
 
-/// Every way to cut a text in three, every capacity and piece, every policy: lines
-/// arrive whole and in order, and what is counted is what is there.
 #[test]
 fn lines_are_whole_however_they_are_cut() {
+    for most_joined in [0, 2, 5, 100] {
+        cut_everywhere(most_joined);
+    }
+}
+
+/// Every way to cut a text in three, every capacity and piece, every policy: lines
+/// arrive whole and in order, and what is counted is what is there.
+fn cut_everywhere(most_joined: usize) {
     let text = "a\n\nbbb\ncc\ndddddd\ne\nff";
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     for on_full in [OnFull::DropNewest, OnFull::DropOldest] {
@@ -124,6 +130,7 @@ fn lines_are_whole_however_they_are_cut() {
                 for first in 0..text.len() {
                     for second in first..text.len() {
                         let mut backlog = Backlog::new(capacity, true);
+                        backlog.most_joined = most_joined;
                         let mut got = String::new();
                         for part in [&text[..first], &text[first..second], &text[second..]] {
                             offer(&mut backlog, part, on_full);
@@ -158,4 +165,33 @@ fn short_lines_do_not_keep_long_blocks() {
     backlog.offer(block.clone(), OnFull::DropNewest).unwrap();
     assert!(block.is_unique());
     assert_eq!(drain(&mut backlog, 100), "short\n");
+}
+
+#[test]
+fn small_pieces_are_kept_together_in_their_order() {
+    let mut backlog = Backlog::new(1 << 20, false);
+    let mut expected = String::new();
+    for number in 0..20_000 {
+        // Now and then one that is not small.
+        let large = SMALL + 1;
+        let piece = match number % 5000 {
+            0 => format!("{number:large$} "),
+            _ => format!("{number} "),
+        };
+        expected += &piece;
+        backlog.offer(piece.into(), OnFull::Wait).unwrap();
+    }
+    assert!(backlog.queue.len() < 30, "{}", backlog.queue.len());
+    assert_eq!(backlog.len(), expected.len() as u64);
+    assert_eq!(drain(&mut backlog, 1000), expected);
+}
+
+#[test]
+fn of_small_pieces_no_more_is_dropped_than_has_to_be() {
+    let mut backlog = Backlog::new(80, false);
+    for _ in 0..100 {
+        offer(&mut backlog, "abcd", OnFull::DropOldest);
+        offer(&mut backlog, "e", OnFull::DropOldest);
+    }
+    assert!(backlog.len() > 80 - 10, "{}", backlog.len());
 }

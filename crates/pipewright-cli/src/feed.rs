@@ -6,6 +6,8 @@
 //! backlog has is handed on by whoever made that possible: the copy when it
 //! offers, the writer's callback when it has written ([`Feed::pump`]).
 
+mod state;
+
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use crate::os::{Handle, Remains};
 use crate::sent::Sent;
 use crate::spec::{InDoubt, OnFull};
 use crate::stall::Stall;
+use state::{Link, State, Step};
 
 /// The most that a writer has at a time. It is enough for it to work at its best.
 const HANDED_ON: u64 = 1 << 20;
@@ -37,43 +40,11 @@ pub(crate) struct Feed {
     events: Sender<Event>,
 }
 
-struct State {
-    backlog: Backlog,
-    link: Option<Link>,
-    /// What the last pipe has left for the reader that the next pipe will have.
-    kept: Option<Remains>,
-    /// A thread hands on: it looks again when `again` is set, so no other needs to.
-    pumping: bool,
-    again: bool,
-    /// Nothing more is offered; whether a reader that is not there yet is waited
-    /// for although there is nothing to read.
-    finishing: Option<Waits>,
-    /// Nothing more is taken, and nothing more happens.
-    over: bool,
-    /// How the last writer ended.
-    outcome: Option<Outcome>,
-    written: u64,
-    in_doubt: u64,
-    unread: u64,
-    stall: Stall,
-}
-
 /// Whether a reader is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
     ForReader,
     ForNobody,
-}
-
-/// A writer that is attached.
-struct Link {
-    writer: Arc<PipeWriter>,
-    /// What it said that it had written.
-    written: u64,
-    finished: bool,
-    ended: Option<Progress>,
-    remains: Option<Remains>,
-    sent: Sent,
 }
 
 /// How far the sink has come. Bytes.
@@ -368,85 +339,6 @@ impl Feed {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-enum Step {
-    Send(Arc<PipeWriter>, Bytes),
-    Finish(Arc<PipeWriter>),
-    Reclaim(Box<Link>, Progress),
-    Nothing,
-}
-
-impl State {
-    fn step(&mut self, handed_on: usize) -> Step {
-        let Some(link) = &mut self.link else {
-            return Step::Nothing;
-        };
-        if let Some(end) = link.ended.take() {
-            return match self.link.take() {
-                Some(link) => Step::Reclaim(Box::new(link), end),
-                None => Step::Nothing,
-            };
-        }
-        if self.over || link.finished {
-            return Step::Nothing;
-        }
-        if let Some(piece) = self.backlog.next(handed_on) {
-            link.sent.push(&piece);
-            return Step::Send(Arc::clone(&link.writer), piece);
-        }
-        if self.finishing.is_some() && self.backlog.len() == 0 {
-            link.finished = true;
-            return Step::Finish(Arc::clone(&link.writer));
-        }
-        Step::Nothing
-    }
-
-    /// The writer has ended, which it will say by its callback, or has no room,
-    /// after which it calls back as well.
-    fn not_sent(&mut self, piece: Bytes) {
-        self.backlog.gone(piece.len() as u64);
-        if let Some(link) = &mut self.link {
-            link.sent.pop(piece.len());
-        }
-        self.backlog.put_back([piece].into_iter());
-    }
-
-    /// Takes back what the writer did not write, in front of everything else.
-    fn reclaim(
-        &mut self,
-        link: Link,
-        end: Progress,
-        unsent: pipewright::Unsent,
-        in_doubt: InDoubt,
-    ) {
-        self.backlog.gone(self.backlog.outside());
-        let failed = matches!(end.outcome, Some(Outcome::Failed(_)));
-        let doubtful = unsent.in_doubt().to_vec();
-        self.backlog.put_back(unsent.into_iter());
-        if failed && in_doubt == InDoubt::Resend {
-            self.backlog.put_back(doubtful.into_iter());
-        } else {
-            self.in_doubt += end.in_doubt;
-        }
-        if let (true, Some(remains)) = (failed, link.remains) {
-            let unread = remains.unread().min(link.written);
-            if in_doubt == InDoubt::Resend {
-                let pieces = link.sent.before(end.accepted - link.written, unread);
-                let found: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-                self.backlog.put_back(pieces.into_iter());
-                self.written -= found;
-                self.unread += unread - found;
-            } else {
-                self.unread += unread;
-            }
-            self.kept = Some(remains);
-        }
-        if !failed {
-            self.over = true;
-        }
-        self.outcome = end.outcome;
     }
 }
 

@@ -1,23 +1,24 @@
 //! One sink: how it is opened, its command, how it ended.
 
+mod way_in;
+
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pipewright::{AttachError, Outcome};
+use pipewright::Outcome;
 
 use crate::args::PlannedSink;
 use crate::copy::Lane;
 use crate::event::Event;
 use crate::feed::{Accounts, Feed, Manner, Waits};
-use crate::os::{
-    Child, CreatedFifo, Exit, Handle, Kind, Opened, Opener, Opening, Pipe, Remains, Trouble,
-};
+use crate::os::{Child, CreatedFifo, Exit, Kind, Opened, Opener, Opening, Pipe, Trouble};
 use crate::progress::{Phase, SinkState};
 use crate::report::{Fate, SinkReport};
 use crate::retry::Retry;
 use crate::spec::Target;
+use way_in::WayIn;
 
 pub(crate) struct Sink {
     index: usize,
@@ -386,26 +387,6 @@ impl Sink {
     }
 }
 
-/// How a pipe comes to the sink's feed, from whatever thread.
-struct WayIn {
-    feed: Arc<Feed>,
-    name: String,
-    kind: Kind,
-    may_be_reopened: bool,
-}
-
-impl WayIn {
-    fn attach(&self, handle: Handle, sole_owner: bool) -> Result<(), Trouble> {
-        let remains = self
-            .may_be_reopened
-            .then(|| Remains::of(self.kind, &handle))
-            .flatten();
-        self.feed
-            .attach(&self.name, handle, sole_owner, remains)
-            .map_err(unfit)
-    }
-}
-
 /// As far as it can be told without opening.
 fn kind_by_word(target: &Target) -> Kind {
     match target {
@@ -415,13 +396,5 @@ fn kind_by_word(target: &Target) -> Kind {
         Target::Unix(_) => Kind::Unix,
         Target::Listen(_) => Kind::Listen,
         Target::Tcp { .. } => Kind::Tcp,
-    }
-}
-
-/// A handle that cannot be written to.
-fn unfit(error: AttachError) -> Trouble {
-    Trouble {
-        message: error.error().to_string(),
-        os_error: error.error().raw_os_error(),
     }
 }

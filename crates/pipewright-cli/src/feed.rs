@@ -347,5 +347,4 @@ fn as_len(bytes: u64) -> usize {
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests;

@@ -1,14 +1,12 @@
 //! What each policy drops, and that it costs the other sinks nothing.
 
-#![cfg(unix)]
-
 #[cfg(test)]
 mod common;
 
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{Folder, MIB, assert_same, random, read_all};
+use common::{Folder, MIB, assert_same, helper, random, read_all};
 
 /// Numbered lines of very different lengths.
 fn lines(count: usize) -> String {
@@ -24,7 +22,7 @@ fn a_stalled_sink_among_four_costs_the_others_nothing() {
         let folder = Folder::new();
         folder.write("input", &input);
         let stalled = folder.tap(&format!("on-full={policy},buffer=128K"));
-        let args = ["copy", &stalled, "-", "exec:cat > piped"];
+        let args = ["copy", &stalled, "-", &helper::exec("", "cat piped")];
         let (mut running, mut reader) = folder.start_stalled(&args, folder.open("input"));
         assert_same(&running.read_stdout(), &input);
         // Only now the stalled one is read.
@@ -46,13 +44,13 @@ fn under_wait_three_sinks_run_until_the_fourths_buffer_is_full() {
     let folder = Folder::new();
     let input = random(4 * MIB);
     folder.write("input", &input);
-    folder.fifo("late");
-    let args = ["copy", "buffer=1M@late", "-", "exec:cat > piped"];
+    let late = folder.tap("buffer=1M");
+    let args = ["copy", &late, "-", &helper::exec("", "cat piped")];
     let mut running = folder.start_with(&args, folder.open("input"), Stdio::piped());
     // A buffer of 1 MiB that nobody reads from, and the block that does not fit.
     let mut got = running.read_exactly(MIB + 1);
-    let reader = folder.reader("late");
-    let late = std::thread::spawn(move || read_all(&mut reader.join().unwrap()));
+    let mut reader = folder.open_tap();
+    let late = std::thread::spawn(move || read_all(&mut reader));
     got.extend(running.read_stdout());
     assert_same(&got, &input);
     assert_same(&late.join().unwrap(), &input);
@@ -69,12 +67,11 @@ fn drop_oldest_keeps_the_end_and_drop_newest_the_beginning() {
         for (policy, end) in [("drop-newest", false), ("drop-oldest", true)] {
             let folder = Folder::new();
             folder.write("input", &input);
-            folder.fifo("late");
-            let late = format!("on-full={policy},buffer={buffer}@late");
+            let late = folder.tap(&format!("on-full={policy},buffer={buffer}"));
             let mut running =
                 folder.start_with(&["-", &late], folder.open("input"), Stdio::piped());
             assert_same(&running.read_stdout(), &input);
-            let got = read_all(&mut folder.reader("late").join().unwrap());
+            let got = read_all(&mut folder.open_tap());
             let ended = running.end();
             assert!(
                 got.len() <= buffer && got.len() > buffer / 2,
@@ -143,12 +140,11 @@ fn with_lines_a_line_larger_than_the_buffer_is_dropped_and_the_others_arrive() {
         let folder = Folder::new();
         let long = "y".repeat(100_000);
         let input = format!("before\n{long}\nafter\nwithout an end");
-        folder.fifo("late");
-        let late = format!("on-full={policy},buffer=50K@late");
+        let late = folder.tap(&format!("on-full={policy},buffer=50K"));
         let mut running = folder.start(&["--lines", "-", &late, "copy"]);
         running.feed(input.clone().into_bytes()).join().unwrap();
         assert_same(&running.read_stdout(), input.as_bytes());
-        let got = read_all(&mut folder.reader("late").join().unwrap());
+        let got = read_all(&mut folder.open_tap());
         let ended = running.end();
         let got = String::from_utf8(got).unwrap();
         // The line that was too long has pushed out the oldest.

@@ -90,14 +90,18 @@ fn what_one_pipe_did_not_take_goes_through_the_next() {
             ended(&events);
             let before = feed.accounts();
             assert!(matches!(before.outcome, Some(Outcome::Failed(_))));
-            assert_eq!(before.written + before.unsent, 300_000);
+            // What is in doubt, on Windows, is not sent again.
+            let gone = before.written + before.in_doubt;
+            assert_eq!(gone + before.unsent, 300_000);
             let reading = attach(&feed);
             let reading = thread::spawn(move || read_all(reading));
             feed.finish(Waits::ForReader);
             ended(&events);
-            let written = usize::try_from(before.written).unwrap();
-            assert!(reading.join().unwrap() == all[written..], "{written}");
-            assert_eq!(feed.accounts().written, 300_000);
+            let rest = &all[usize::try_from(gone).unwrap()..];
+            assert!(reading.join().unwrap() == rest, "{gone}");
+            let after = feed.accounts();
+            assert_eq!(after.in_doubt, before.in_doubt);
+            assert_eq!(after.written + after.in_doubt, 300_000);
         }
     });
 }

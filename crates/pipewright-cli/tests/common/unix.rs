@@ -16,6 +16,8 @@ pub(crate) const INTERRUPT: &str = "SIGINT";
 pub(crate) const BROKEN_PIPES: &[&str] = &["Broken pipe (os error 32)"];
 /// How a command that was told to end shows in the statistics.
 pub(crate) const TERMINATED: (&str, i64) = ("exit_signal", 15);
+/// A sink that somebody may make possible any time, and nobody does.
+pub(crate) const NOT_THERE_YET: &str = "unix:nobody";
 /// Takes everything.
 pub(crate) const NULL: &str = "/dev/null";
 

@@ -23,6 +23,8 @@ pub(crate) const INTERRUPT: &str = "Ctrl-Break";
 pub(crate) const BROKEN_PIPES: &[&str] = &["(os error 109)", "(os error 232)"];
 /// How a command that was told to end shows in the statistics.
 pub(crate) const TERMINATED: (&str, i64) = ("exit_status", 143);
+/// A sink that somebody may make possible any time, and nobody does.
+pub(crate) const NOT_THERE_YET: &str = r"\\.\pipe\pipewright-nobody-serves-this";
 /// Takes everything.
 pub(crate) const NULL: &str = "NUL";
 

@@ -1,8 +1,8 @@
 //! The parts of the help that are about this system.
 
 pub(crate) const SINKS: &str = r"  -              standard output
-  PATH           a file (created or emptied), a device, or \\.\pipe\NAME, a named
-                 pipe that somebody serves
+  PATH           a file (created or emptied), a device, or a pipe that somebody
+                 serves, \\.\pipe\NAME
   exec:COMMAND   the standard input of a shell command; all after exec: is cmd's
   listen:NAME    a named pipe \\.\pipe\NAME, for you alone; waits for a reader
   file:PATH      a path that looks like something else, as - or a=b@c;

@@ -126,7 +126,6 @@ impl Core {
     fn land(&mut self, operation: &Operation) -> bool {
         let ours = self.in_flight.take_if(|op| op.id == operation.id).is_some();
         debug_assert!(ours, "{:?} is not in flight", operation.id);
-        self.cancel_wanted &= !ours;
         ours
     }
 

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::os;
 use crate::progress::When;
 use crate::quantity;
+use crate::relay;
 use crate::spec::{InDoubt, OnFull, Spec};
 
 /// Copies standard input to any number of sinks at once. Each has its own buffer,
@@ -20,9 +21,17 @@ use crate::spec::{InDoubt, OnFull, Spec};
 #[command(
     disable_help_flag = true,
     disable_version_flag = true,
+    disable_help_subcommand = true,
+    // A command comes first. All other words are sinks.
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    help_template = TEMPLATE,
     verbatim_doc_comment
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     #[arg(value_name = "SINK", required = true, hide = true)]
     sinks: Vec<OsString>,
 
@@ -107,7 +116,21 @@ struct Args {
     version: Option<bool>,
 }
 
-const USAGE: &str = "pipewright [OPTIONS] SINK...";
+#[derive(Debug, Subcommand)]
+enum Command {
+    Relay(relay::Args),
+}
+
+const USAGE: &str = "pipewright [OPTIONS] SINK...
+       pipewright relay [OPTIONS] TARGET";
+
+/// The usual, without a list of commands: there is one, and it is in the usage.
+const TEMPLATE: &str = "\
+{about-with-newline}
+{usage-heading} {usage}
+
+Options:
+{options}{after-help}";
 
 /// What is told after the options; in parts the operating system's own.
 fn after() -> String {
@@ -116,8 +139,7 @@ fn after() -> String {
 Sinks:
 {sinks}
   NAME=VALUE,...@SINK   a sink with its own options: buffer=, connect-timeout=,
-                 in-doubt=, name=TEXT, on-full=, retry=N or always, and
-                 required=yes: when it fails, no more is read
+                 in-doubt=, name=, on-full=, retry=, required=yes (ends all)
 
 Policies for full buffers (--on-full for all, on-full=...@SINK for one):
   wait           the whole copy waits for it, and nothing is lost
@@ -174,19 +196,36 @@ pub(crate) struct PlannedSink {
     pub(crate) required: bool,
 }
 
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Copy(Plan),
+    Relay(relay::Plan),
+}
+
 /// Reads the command line.
 ///
 /// # Errors
 ///
 /// What to print, also if that is the help or the version.
-pub(crate) fn plan() -> Result<Plan, clap::Error> {
-    Args::try_parse()?.plan()
+pub(crate) fn task() -> Result<Task, clap::Error> {
+    Args::try_parse()?.task()
 }
 
 impl Args {
+    fn task(self) -> Result<Task, clap::Error> {
+        match self.command {
+            Some(Command::Relay(args)) => {
+                let wrong = |what| Args::command().error(ErrorKind::ValueValidation, what);
+                args.plan().map(Task::Relay).map_err(wrong)
+            }
+            None => self.plan().map(Task::Copy),
+        }
+    }
+
     fn plan(self) -> Result<Plan, clap::Error> {
         if self.sinks[0] == "relay" {
-            let message = "'relay' is kept for a command that does not exist yet\n\n  \
+            let message = "'relay' comes before all options\n\n  \
                            a file of this name is written ./relay";
             return Err(Args::command().error(ErrorKind::InvalidSubcommand, message));
         }

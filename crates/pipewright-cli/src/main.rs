@@ -9,6 +9,7 @@
 //!       backlog, sent, stall   what waits, what was handed on, and for how long
 //! progress               what is said meanwhile
 //! report, stats          what is said at the end, and the exit status
+//! relay                  standard input and output joined with a target, both ways
 //! os                     everything that differs between operating systems
 //! ```
 
@@ -24,6 +25,7 @@ mod os;
 mod progress;
 mod quantity;
 mod rate;
+mod relay;
 mod report;
 mod retry;
 mod run;
@@ -38,24 +40,40 @@ use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 
-use args::Plan;
+use args::{Plan, Task};
 use report::Status;
 
 /// Exit statuses are the business of [`Status`], but for 2, which is a
 /// command line that makes no sense.
 fn main() -> ExitCode {
-    let plan = match args::plan() {
-        Ok(plan) => plan,
+    let status = match args::task() {
         Err(error) => error.exit(),
+        Ok(Task::Copy(plan)) => run(&plan).unwrap_or_else(|error| cannot_start(&error)),
+        Ok(Task::Relay(plan)) => relay(&plan),
     };
-    match run(&plan) {
-        Ok(status) => status,
-        Err(error) => {
-            report::say(&format!("cannot start: {error}"));
-            Status::Input
+    status.into()
+}
+
+fn cannot_start(error: &io::Error) -> Status {
+    report::say(&format!("cannot start: {error}"));
+    Status::Input
+}
+
+fn relay(plan: &relay::Plan) -> Status {
+    let report = match relay::run(plan) {
+        Ok(report) => report,
+        Err(relay::Failure::Standard(error)) => return cannot_start(&error),
+        Err(relay::Failure::Target(trouble)) => {
+            report::say(&format!("{}: {}", plan.name, trouble.message));
+            return Status::Sink;
         }
+    };
+    if let Some(format) = plan.stats
+        && let Err(error) = report.write(format, &mut io::stderr())
+    {
+        report::say(&format!("the statistics cannot be written: {error}"));
     }
-    .into()
+    report.status()
 }
 
 fn run(plan: &Plan) -> io::Result<Status> {

@@ -105,7 +105,7 @@ fn a_command_line_that_makes_no_sense_touches_nothing() {
         (&["--linger=-1", "out"], "'--linger <TIME>'"),
         (&["--on-full=never", "out"], "'--on-full <POLICY>'"),
         (&["--no-such-option", "out"], "--no-such-option"),
-        (&["relay", "out"], "'relay' is kept"),
+        (&["relay", "out"], "'relay' comes before"),
     ] {
         let ended = folder.run(args, b"data");
         assert_eq!(ended.code, 2, "{args:?}: {}", ended.stderr);

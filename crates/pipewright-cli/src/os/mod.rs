@@ -16,6 +16,8 @@
 //! * `release_stdout`, after which this process has standard output open only as
 //!   far as a sink has;
 //! * `tail`, the end of an `OsStr`, after a part that is valid UTF-8;
+//! * `join`, which opens the other side of a relay in both directions, as `Ends`,
+//!   its `Connection`, which can be closed in one of them, and `own_stdout`;
 //! * `SINKS`, `EXAMPLES` and `SIGNALS`, the parts of the help that are its own.
 
 use std::io;
@@ -35,6 +37,11 @@ pub(crate) use windows::*;
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("pipewright needs Unix or Windows: nobody has said how sinks are opened elsewhere");
+
+#[cfg(windows)]
+mod no_relay;
+#[cfg(windows)]
+pub(crate) use no_relay::*;
 
 /// What a target turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -54,7 +54,7 @@ pub(super) fn tcp(host: &str, port: u16, limit: Duration) -> Result<OwnedFd, Tro
 
 /// Tries until it works, fails for good, or the time is over; at least once. What
 /// tries is told the time that is left.
-fn patiently<E: Into<Trouble>>(
+pub(super) fn patiently<E: Into<Trouble>>(
     limit: Duration,
     passes: impl Fn(&E) -> bool,
     mut try_once: impl FnMut(Duration) -> Result<OwnedFd, E>,

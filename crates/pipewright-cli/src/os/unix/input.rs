@@ -23,6 +23,11 @@ impl Input {
             Some(path) => File::open(path)?,
             None => io::stdin().as_fd().try_clone_to_owned()?.into(),
         };
+        Input::of(file)
+    }
+
+    /// Something that is open.
+    pub(super) fn of(file: File) -> io::Result<(Input, Waker)> {
         let (woken, waker) = io::pipe()?;
         Ok((Input { file, woken }, Waker(waker)))
     }

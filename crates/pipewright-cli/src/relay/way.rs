@@ -1,0 +1,173 @@
+//! One direction of a relay: a thread that reads, and a writer.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pipewright::{Outcome, PipeWriter};
+
+use super::Event;
+use crate::os::{Handle, Input, Waker};
+
+/// How much is read at once.
+const BLOCK: usize = 64 * 1024;
+
+/// Where a direction leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From standard input.
+    ToTarget,
+    /// From the target.
+    ToStdout,
+}
+
+/// Why no more is read.
+#[derive(Debug)]
+pub(super) enum ReadEnd {
+    /// There is no more.
+    Eof,
+    /// Nobody wants more.
+    Stopped,
+    Failed(io::Error),
+}
+
+/// One direction, as the conductor sees it.
+pub(super) struct Lane {
+    /// The side that is read, and the one that is written.
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) writer: PipeWriter,
+    waker: Waker,
+    /// Bytes so far.
+    read: Arc<AtomicU64>,
+    pub(super) read_end: Option<ReadEnd>,
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// A pipe to read, one to write, and what they are called.
+pub(super) struct Pipes {
+    pub(super) input: Input,
+    pub(super) waker: Waker,
+    pub(super) from: String,
+    pub(super) handle: Handle,
+    /// Whether nobody else has the handle's open file description.
+    pub(super) sole_owner: bool,
+    pub(super) to: String,
+}
+
+impl Lane {
+    /// Begins to read and to write.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if that is not possible at all.
+    pub(super) fn start(
+        way: Way,
+        pipes: Pipes,
+        buffer: u64,
+        events: &Sender<Event>,
+    ) -> io::Result<Lane> {
+        let told = events.clone();
+        let writer = PipeWriter::builder()
+            .name(&pipes.to)
+            .capacity(buffer)
+            .sole_owner(pipes.sole_owner)
+            // Nothing goes on behind our back.
+            .linger(Duration::ZERO)
+            .on_progress(move |progress| {
+                if let Some(outcome) = progress.outcome {
+                    let _ = told.send(Event::WriterEnded(way, outcome));
+                }
+            })
+            .build(pipes.handle)
+            .map_err(|error| io::Error::new(error.error().kind(), error.error().to_string()))?;
+        let read = Arc::new(AtomicU64::new(0));
+        let reading = Reading {
+            input: pipes.input,
+            writer: writer.clone(),
+            read: Arc::clone(&read),
+        };
+        let events = events.clone();
+        thread::Builder::new()
+            .name(way.to_string())
+            .spawn(move || reading.run(|end| drop(events.send(Event::ReadEnded(way, end)))))?;
+        Ok(Lane {
+            from: pipes.from,
+            to: pipes.to,
+            writer,
+            waker: pipes.waker,
+            read,
+            read_end: None,
+            outcome: None,
+        })
+    }
+
+    /// Reads no more. What was read is still written.
+    pub(super) fn stop_reading(&mut self) {
+        self.waker.wake();
+    }
+
+    /// Writes no more.
+    pub(super) fn stop(&mut self) {
+        self.waker.wake();
+        self.writer.cancel();
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.read_end.is_some() && self.outcome.is_some()
+    }
+
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Way::ToTarget => "to target",
+            Way::ToStdout => "to stdout",
+        })
+    }
+}
+
+/// What the thread has that reads.
+struct Reading {
+    input: Input,
+    writer: PipeWriter,
+    read: Arc<AtomicU64>,
+}
+
+impl Reading {
+    /// Until the end of what there is to read, or of who takes it; then the writer has
+    /// everything that it will get.
+    fn run(mut self, told: impl FnOnce(ReadEnd)) {
+        // Told first: the other side may end because this one has.
+        told(self.read_all());
+        self.writer.finish();
+    }
+
+    fn read_all(&mut self) -> ReadEnd {
+        let mut block = vec![0; BLOCK];
+        loop {
+            let len = match self.input.read(&mut block) {
+                Ok(Some(0)) => return ReadEnd::Eof,
+                Ok(Some(len)) => len,
+                Ok(None) => return ReadEnd::Stopped,
+                Err(error) => return ReadEnd::Failed(error),
+            };
+            self.read.fetch_add(len as u64, Ordering::Relaxed);
+            let message = Bytes::copy_from_slice(&block[..len]);
+            // Refused only by a writer that has ended. What it did not take is missing
+            // from its account, and so is not lost from ours.
+            if self.writer.send_timeout(message, Duration::MAX).is_err() {
+                return ReadEnd::Stopped;
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::generate::Text;
 use crate::os;
 use crate::progress::When;
 use crate::quantity;
@@ -107,6 +108,10 @@ struct Args {
     #[arg(long, value_name = "PATH", requires = "stats")]
     stats_file: Option<PathBuf>,
 
+    /// Print a man page or completions
+    #[arg(long, value_name = "WHAT", exclusive = true, hide = true)]
+    generate: Option<Text>,
+
     /// Print help
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
@@ -201,6 +206,7 @@ pub(crate) struct PlannedSink {
 pub(crate) enum Task {
     Copy(Plan),
     Relay(relay::Plan),
+    Generate(Text),
 }
 
 /// Reads the command line.
@@ -212,8 +218,16 @@ pub(crate) fn task() -> Result<Task, clap::Error> {
     Args::try_parse()?.task()
 }
 
+/// The whole definition of the command line.
+pub(crate) fn definition() -> clap::Command {
+    Args::command()
+}
+
 impl Args {
     fn task(self) -> Result<Task, clap::Error> {
+        if let Some(text) = self.generate {
+            return Ok(Task::Generate(text));
+        }
         match self.command {
             Some(Command::Relay(args)) => {
                 let wrong = |what| Args::command().error(ErrorKind::ValueValidation, what);

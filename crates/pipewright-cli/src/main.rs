@@ -10,6 +10,7 @@
 //! progress               what is said meanwhile
 //! report, stats          what is said at the end, and the exit status
 //! relay                  standard input and output joined with a target, both ways
+//! generate               man pages and completions, from the definition of the arguments
 //! os                     everything that differs between operating systems
 //! ```
 
@@ -21,6 +22,7 @@ mod block;
 mod copy;
 mod event;
 mod feed;
+mod generate;
 mod os;
 mod progress;
 mod quantity;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
         Ok(Task::Copy(plan)) => run(&plan).unwrap_or_else(|error| cannot_start(&error)),
         Ok(Task::Relay(plan)) => relay(&plan),
+        Ok(Task::Generate(text)) => generate(text),
     };
     status.into()
 }
@@ -74,6 +77,16 @@ fn relay(plan: &relay::Plan) -> Status {
         report::say(&format!("the statistics cannot be written: {error}"));
     }
     report.status()
+}
+
+fn generate(text: generate::Text) -> Status {
+    match generate::write(text, args::definition(), &mut io::stdout()) {
+        Ok(()) => Status::Success,
+        Err(error) => {
+            report::say(&format!("standard output: {error}"));
+            Status::Sink
+        }
+    }
 }
 
 fn run(plan: &Plan) -> io::Result<Status> {

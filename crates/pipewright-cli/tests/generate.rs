@@ -1,0 +1,117 @@
+//! Man pages and completions for those who package the command.
+
+use std::process::Command;
+
+#[cfg(test)]
+fn pipewright(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        .args(args)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The long options that the help of a command has in its list.
+#[cfg(test)]
+fn options(args: &[&str]) -> Vec<String> {
+    let help = pipewright(args);
+    let options: Vec<String> = help
+        .lines()
+        .filter(|line| line.starts_with("  ") && line[..12.min(line.len())].contains('-'))
+        .filter_map(|line| line.split_once("--"))
+        .filter(|(before, _)| before.trim().len() <= 3)
+        .map(|(_, option)| {
+            let end = option.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+            option[..end.unwrap_or(option.len())].to_owned()
+        })
+        .collect();
+    assert!(options.contains(&"buffer".to_owned()), "{options:?}");
+    assert!(options.contains(&"help".to_owned()), "{options:?}");
+    options
+}
+
+#[test]
+fn the_man_pages_name_every_option_of_the_help() {
+    for (page, help) in [
+        ("man", &["--help"][..]),
+        ("man-relay", &["relay", "--help"]),
+    ] {
+        let page = pipewright(&["--generate", page]);
+        for option in options(help) {
+            let shown = format!("\\-\\-{}", option.replace('-', "\\-"));
+            assert!(page.contains(&shown), "{shown}: {page}");
+        }
+    }
+}
+
+#[test]
+fn the_man_pages_have_the_usual_sections() {
+    for (page, own) in [("man", "SINKS"), ("man-relay", "TARGETS")] {
+        let page = pipewright(&["--generate", page]);
+        let titles: Vec<_> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(".SH "))
+            .map(|title| title.trim_matches('"'))
+            .collect();
+        for title in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            own,
+            "EXIT STATUS",
+            "EXAMPLES",
+            "ENVIRONMENT",
+            "SEE ALSO",
+        ] {
+            assert!(titles.contains(&title), "{title}: {titles:?}");
+        }
+    }
+}
+
+#[test]
+fn the_completions_name_every_option_of_the_help() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = pipewright(&["--generate", &format!("complete-{shell}")]);
+        assert!(script.contains("relay"), "{shell}: {script}");
+        for option in options(&["--help"])
+            .into_iter()
+            .chain(options(&["relay", "--help"]))
+        {
+            let shown = match shell {
+                "fish" => format!("-l {option}"),
+                _ => format!("--{option}"),
+            };
+            assert!(script.contains(&shown), "{shell}, {shown}: {script}");
+        }
+    }
+}
+
+#[test]
+fn a_generated_text_is_asked_for_alone() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        .args(["--generate", "man", "sink"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn the_help_is_never_coloured() {
+    for args in [&["--help"][..], &["relay", "--help"]] {
+        assert!(!pipewright(args).contains('\x1b'));
+    }
+}
+
+#[test]
+fn the_help_of_the_relay_fits_a_screen() {
+    let help = pipewright(&["relay", "--help"]);
+    assert!(help.lines().count() <= 56, "{help}");
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+}

@@ -14,9 +14,10 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use common::system::Process;
 use common::{Folder, MIB, assert_same, random, read_all, watch};
 use relaying::{Relay, serve_requests};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 #[test]
 fn requests_are_answered_over_a_unix_socket() {
@@ -306,7 +307,7 @@ fn a_relay_says_nothing_unless_asked() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let _watched = watch(Pid::from_child(&child));
+    let _watched = watch(Process::of(&child));
     drop(listener.accept().unwrap());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));

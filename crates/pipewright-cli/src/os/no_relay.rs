@@ -1,6 +1,8 @@
 //! A system on which nobody has written the relay's openings yet: every target is
 //! refused.
 
+#![expect(clippy::unused_self, reason = "elsewhere it is asked")]
+
 use std::io;
 use std::time::Duration;
 
@@ -16,15 +18,15 @@ pub(crate) struct Ends {
 }
 
 #[derive(Clone)]
-pub(crate) enum Connection {}
+pub(crate) struct Connection;
 
 impl Connection {
     pub(crate) fn end_writing(&self) -> io::Result<()> {
-        match *self {}
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn wait_until_gone(&self) -> bool {
-        match *self {}
+        true
     }
 }
 

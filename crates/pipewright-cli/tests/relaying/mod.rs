@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use rustix::process::Pid;
 use serde_json::Value;
 
+use crate::common::system::Process;
 use crate::common::{Folder, read_all, watch};
 
 /// A relay that runs.
@@ -44,7 +45,7 @@ impl Relay {
             pid,
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
-            _watched: watch(pid),
+            _watched: watch(Process::of(&child)),
             child,
         }
     }

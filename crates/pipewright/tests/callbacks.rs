@@ -9,12 +9,10 @@
 
 mod common;
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
 
 use common::accounts::in_doubt;
 use common::data::{reading, stream};
@@ -290,7 +288,7 @@ fn a_callback_may_wait_for_a_fifo() {
         let path = folder.path().join("fifo");
         pipewright::fifo::create(&path).unwrap();
         in_every_callback(move |_| {
-            let nobody = pipewright::fifo::open(&path, Duration::from_millis(5));
+            let nobody = pipewright::fifo::open(&path, std::time::Duration::from_millis(5));
             assert_eq!(nobody.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
         });
     });
@@ -369,7 +367,7 @@ fn a_thread_that_ends_may_stop_a_writer_that_it_kept_for_itself() {
         }
     }
     thread_local! {
-        static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+        static KEPT: std::cell::RefCell<Option<Kept>> = const { std::cell::RefCell::new(None) };
     }
     alone(|| {
         let (_reader, stalled, _) = full_pipe();
@@ -377,7 +375,11 @@ fn a_thread_that_ends_may_stop_a_writer_that_it_kept_for_itself() {
             let writer = PipeWriter::new(stalled).unwrap();
             KEPT.set(Some(Kept(writer.clone())));
             writer.try_send("x").unwrap();
-            assert!(writer.flush_timeout(Duration::from_millis(1)).is_err());
+            assert!(
+                writer
+                    .flush_timeout(std::time::Duration::from_millis(1))
+                    .is_err()
+            );
         });
         thread.join().unwrap();
     });

@@ -90,8 +90,8 @@ fn memory_is_as_much_after_thousands_of_writers_as_before() {
         use_many(small_pipe, 1000);
         let before = committed();
         use_many(small_pipe, 4000);
-        let grown = committed().saturating_sub(before);
-        assert!(grown < 1 << 20, "{grown} bytes more");
+        // What the last ones have in flight goes in its own time.
+        watched(|| until(|| committed() < before + (1 << 20)));
     });
 }
 

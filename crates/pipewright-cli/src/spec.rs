@@ -117,7 +117,7 @@ impl Spec {
         })?;
         if target == Target::Stdout && own.retry.is_some() {
             let problem = "standard output cannot be opened again".into();
-            let hint = "retry= is for exec:, unix:, tcp:, listen: and FIFOs".into();
+            let hint = "retry= is for exec:, unix:, tcp:, listen:, FIFOs and named pipes".into();
             return Err(wrong(start..typed.len(), problem, hint));
         }
         let name = own.name.clone().unwrap_or_else(|| printable(&rest));

@@ -62,6 +62,32 @@ fn a_named_pipe_that_is_busy_is_waited_for() {
 }
 
 #[test]
+fn a_named_pipe_is_connected_again_for_what_was_not_taken() {
+    let (folder, input) = (Folder::new(), random(8 * MIB));
+    let (mut pipe, name) = server(1004);
+    let sink = format!("name=peer,retry=always@{name}");
+    let mut running = folder.start(&[&sink, "copy"]);
+    let feeder = running.feed(input.clone());
+    let mut reader = File::from(pipe.accept(Duration::MAX).unwrap());
+    let mut first = vec![0; 100_000];
+    reader.read_exact(&mut first).unwrap();
+    drop((reader, pipe));
+    running.wait_for("'peer' will be opened again");
+    let (pipe, _) = server(1004);
+    let rest = serve(pipe).join().unwrap();
+    feeder.join().unwrap();
+    let ended = running.end();
+    assert!(ended.count(0, "retries") >= 1);
+    assert_same(&first, &input[..first.len()]);
+    // What lay in the first pipe is gone, and nobody can say how much it was.
+    assert_same(&rest, &input[input.len() - rest.len()..]);
+    assert!(rest.len() > MIB, "{}", rest.len());
+    let doubtful = ended.count(0, "in_doubt");
+    assert_eq!(ended.count(0, "written") + doubtful, input.len() as u64);
+    assert_same(&folder.read("copy"), &input);
+}
+
+#[test]
 fn a_listening_sink_may_have_its_full_name_and_serves_one_reader() {
     let folder = Folder::new();
     let name = Tap::new(1003);
@@ -88,6 +114,7 @@ fn names_that_are_no_pipes_are_refused() {
         ("//./pipe/x", "slash"),
         (r"\\.\pipe\", "nothing follows"),
         ("unix:x", "not supported on Windows"),
+        ("tcp:localhost:9", "not supported on Windows"),
     ] {
         let ended = folder.run(&[bad, "copy"], b"data");
         assert_eq!((ended.code, ended.outcome(0)), (1, "failed"), "{bad}");

@@ -1,13 +1,13 @@
 //! Man pages and completions for those who package the command.
 
+#[cfg(test)]
+mod common;
+
 use std::process::Command;
 
 #[cfg(test)]
 fn pipewright(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_pipewright"))
-        .args(args)
-        .output()
-        .unwrap();
+    let output = Command::new(common::binary()).args(args).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
@@ -91,7 +91,7 @@ fn the_completions_name_every_option_of_the_help() {
 
 #[test]
 fn a_generated_text_is_asked_for_alone() {
-    let output = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+    let output = Command::new(common::binary())
         .args(["--generate", "man", "sink"])
         .output()
         .unwrap();

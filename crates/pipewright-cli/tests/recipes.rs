@@ -9,8 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::system::Process;
 use common::{Folder, watch};
-use rustix::process::Pid;
 
 /// A block of the page: commands, and what they print.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ fn the_recipes_print_what_the_page_says() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let _watched = watch(Pid::from_child(&child));
+        let _watched = watch(Process::of(&child));
         let output = child.wait_with_output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(printed, session.output, "{}", session.commands);

@@ -16,8 +16,10 @@ use crate::writer::PipeWriter;
 impl PipeWriter {
     /// Sends as soon as there is room, and returns the position after the message.
     ///
-    /// Senders that wait are served in the order in which they began to wait; no
-    /// other send overtakes them.
+    /// Senders that wait are given room in the order in which they began to wait, and
+    /// nobody else is given any before them. The message gets its place in the stream
+    /// when its sender has been woken and runs: between two that were woken together
+    /// that is up to whoever runs them.
     ///
     /// # Errors
     ///

@@ -130,10 +130,9 @@ impl Server for Arc<BlockingThread> {
         let this = unsafe { GetCurrentThread() };
         // SAFETY: it stands for the current thread, which outlives the borrow.
         let this = unsafe { BorrowedHandle::borrow_raw(this) };
-        // Without a handle, a write can still end by itself, though not by a cancel.
-        if let Ok(thread) = this.try_clone_to_owned() {
-            self.writing.is_on(thread);
-        }
+        // Without a handle, a write can still end by itself, though not by a cancel. One
+        // of the thread before would be wrong: its calls are not ours to cancel.
+        self.writing.is_on(this.try_clone_to_owned().ok());
     }
 
     fn step(&self) -> bool {

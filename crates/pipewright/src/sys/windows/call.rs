@@ -46,8 +46,8 @@ impl Call {
     }
 
     /// Says which thread makes the calls.
-    pub(super) fn is_on(&self, thread: OwnedHandle) {
-        self.state().thread = Some(thread);
+    pub(super) fn is_on(&self, thread: Option<OwnedHandle>) {
+        self.state().thread = thread;
     }
 
     /// Makes a call, on that thread, which a cancel ends. `None`: cancelled before.
@@ -146,7 +146,7 @@ mod tests {
             tell.send(error).unwrap();
             drop(reader);
         });
-        call.is_on(thread.into());
+        call.is_on(Some(thread.into()));
         begin.send(()).unwrap();
         told
     }

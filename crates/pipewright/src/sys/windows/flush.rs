@@ -202,7 +202,7 @@ impl Flushes {
             });
         match spawned {
             Ok(thread) => {
-                call.is_on(thread.into());
+                call.is_on(Some(thread.into()));
                 state.flush = Some(Flush { call, before });
                 Vec::new()
             }

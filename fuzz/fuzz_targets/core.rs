@@ -83,7 +83,8 @@ fn limits(input: &mut Unstructured) -> Result<Limits> {
 fn step(input: &mut Unstructured) -> Result<Step> {
     Ok(match u8::arbitrary(input)? {
         0..=23 => Step::Send(len(input)?),
-        24..=47 => Step::SendSlice(len(input)?),
+        24..=35 => Step::SendSlice(len(input)?),
+        36..=47 => Step::SendDirect(len(input)?),
         48..=55 => Step::Reserve(len(input)?),
         56..=67 => Step::SendReserved {
             which: which(input)?,

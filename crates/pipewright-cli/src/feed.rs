@@ -105,6 +105,7 @@ impl Feed {
                 kept: None,
                 pumping: false,
                 again: false,
+                awaited: false,
                 finishing: None,
                 over: false,
                 outcome: None,
@@ -151,7 +152,10 @@ impl Feed {
                 Err(Refused::Full(back)) => piece = back,
             }
             let state = self.lock();
-            let waits = |state: &mut State| !state.over && !state.backlog.fits(piece.len());
+            let waits = |state: &mut State| {
+                state.awaited = !state.over && !state.backlog.fits(piece.len());
+                state.awaited
+            };
             let state = self.changed.wait_while(state, waits);
             drop(state.unwrap_or_else(PoisonError::into_inner));
         }
@@ -235,8 +239,11 @@ impl Feed {
             let is_more = backlog.len() + backlog.outside() > 0;
             stall.took(Instant::now(), is_more);
         }
+        let awaited = std::mem::take(&mut state.awaited);
         drop(state);
-        self.changed.notify_all();
+        if awaited {
+            self.changed.notify_all();
+        }
         self.pump();
     }
 

@@ -1,5 +1,6 @@
 //! A piece of the stream, and where to cut.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::{Buf, Bytes};
@@ -9,8 +10,9 @@ use bytes::{Buf, Bytes};
 pub(crate) enum Chunk {
     /// A message that stays the caller's own memory.
     Message(Bytes),
-    /// Small messages, copied together.
-    Block(Block),
+    /// Small messages, copied together. In a box, because a queue may hold very many
+    /// of the others, and few of these.
+    Block(Box<Block>),
 }
 
 /// Memory of ours, which can be used again when it was written.
@@ -22,8 +24,8 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn new(memory: Vec<u8>) -> Self {
-        Block { memory, start: 0 }
+    pub(crate) fn new(memory: Vec<u8>) -> Box<Self> {
+        Box::new(Block { memory, start: 0 })
     }
 
     pub(crate) fn into_memory(self) -> Vec<u8> {

@@ -77,6 +77,6 @@ mod queue;
 pub use crate::ledger::{Position, Progress};
 pub use crate::lifecycle::{Failure, Outcome};
 pub use crate::line::{Reservation, Ticket, TicketId};
-pub use crate::machine::{Config, Core, Event, Mode, Refused, Retry, Unsent};
+pub use crate::machine::{Config, Core, Direct, Event, Mode, Refused, Retry, Unsent};
 pub use crate::operation::{Limits, OpId, Operation, Rest, Spent};
 pub use crate::queue::JOIN_MAX;

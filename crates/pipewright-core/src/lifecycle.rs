@@ -92,6 +92,7 @@ impl Phase {
     }
 
     /// Whether queued data may still be handed to the driver.
+    #[inline]
     pub(crate) fn writes(self) -> bool {
         matches!(self, Phase::Open | Phase::Draining)
     }
@@ -105,6 +106,7 @@ impl Phase {
     }
 
     /// Why sends are refused, if they are.
+    #[inline]
     pub(crate) fn refusal(self) -> Option<Outcome> {
         match self {
             Phase::Open => None,

@@ -45,10 +45,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
+    #[inline]
     pub(crate) fn reserved(&self) -> u64 {
         self.reserved
     }

@@ -5,8 +5,11 @@
 //! system reports in `handlers`.
 
 mod commands;
+mod direct;
 mod handlers;
 mod polls;
+
+pub use self::direct::Direct;
 
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -208,12 +211,14 @@ impl Core {
 
     /// Whether there is something for the driver to do: an operation to submit
     /// or a handle to close.
+    #[inline]
     #[must_use]
     pub fn wants_turn(&self) -> bool {
         self.can_submit() || self.wants_close()
     }
 
     /// Whether the handle waits to be closed.
+    #[inline]
     #[must_use]
     pub fn wants_close(&self) -> bool {
         matches!(self.phase, Phase::Releasing(_))
@@ -254,6 +259,7 @@ impl Core {
         self.queue.len() + beyond + self.taken_back
     }
 
+    #[inline]
     fn can_submit(&self) -> bool {
         self.limits.is_some()
             && self.phase.writes()
@@ -263,11 +269,13 @@ impl Core {
     }
 
     /// What the capacity is compared with.
+    #[inline]
     fn used(&self) -> u64 {
         let waiting = self.ledger.accepted - self.ledger.written - self.ledger.in_doubt;
         waiting + self.empty_messages + self.line.reserved()
     }
 
+    #[inline]
     fn cost(&self, len: usize) -> u64 {
         match self.mode {
             Mode::Byte => len as u64,
@@ -275,6 +283,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn fits(&self, need: u64) -> bool {
         let used = self.used();
         used == 0 || need <= self.capacity.saturating_sub(used)

@@ -37,10 +37,12 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    #[inline]
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty() && self.tail.is_empty()
     }
@@ -53,8 +55,20 @@ impl Queue {
     }
 
     /// Appends a copy of `slice` to the block of small messages.
-    pub(crate) fn join(&mut self, mut slice: &[u8]) {
+    #[inline]
+    pub(crate) fn join(&mut self, slice: &[u8]) {
         self.len += slice.len() as u64;
+        let room = self.tail.capacity().min(BLOCK);
+        if slice.len() <= room.saturating_sub(self.tail.len()) {
+            self.tail.extend_from_slice(slice);
+        } else {
+            self.join_blocks(slice);
+        }
+    }
+
+    /// Appends a copy of `slice` to as many blocks as it takes.
+    #[cold]
+    fn join_blocks(&mut self, mut slice: &[u8]) {
         while !slice.is_empty() {
             if self.tail.len() == BLOCK {
                 self.seal_tail();

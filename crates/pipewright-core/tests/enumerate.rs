@@ -46,8 +46,10 @@ const SINGLE: Limits = Limits {
 const PART: Amount = Amount::Part(100);
 
 /// How data is accepted, cut into operations and put back.
-const FLOW: [Step; 11] = [
+const FLOW: [Step; 13] = [
     Step::Send(SMALL),
+    Step::SendDirect(SMALL),
+    Step::SendDirect(OVERSIZE),
     Step::Send(LARGE),
     Step::SendSlice(OVERSIZE),
     Step::PollSubmit,
@@ -61,8 +63,9 @@ const FLOW: [Step; 11] = [
 ];
 
 /// How capacity is shared among those who want it, with all of its corners.
-const LINE: [Step; 16] = [
+const LINE: [Step; 17] = [
     Step::Send(5),
+    Step::SendDirect(5),
     Step::Send(0),
     Step::SendSlice(3),
     Step::Reserve(4),
@@ -95,8 +98,9 @@ const LINE_DEEP: [Step; 10] = [
 ];
 
 /// How it ends.
-const ENDS: [Step; 19] = [
+const ENDS: [Step; 20] = [
     Step::Send(SMALL),
+    Step::SendDirect(SMALL),
     Step::Send(0),
     Step::WaitInLine(LARGE),
     Step::Attach(NARROW),

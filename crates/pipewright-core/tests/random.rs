@@ -145,6 +145,7 @@ fn user() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => len().prop_map(Step::Send),
         8 => len().prop_map(Step::SendSlice),
+        8 => len().prop_map(Step::SendDirect),
         2 => len().prop_map(Step::Reserve),
         4 => (which(), len()).prop_map(|(which, len)| Step::SendReserved { which, len }),
         1 => which().prop_map(Step::Release),

@@ -20,16 +20,16 @@ use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipewright_core::{Config, Core, Operation, Position, Refused, Retry};
+use pipewright_core::{Config, Core, Direct, Operation, Position, Refused, Retry};
 
 use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
 use crate::panics::contain;
-use crate::state::{AfterSend, State, Work};
+use crate::state::{State, Work};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use crate::sys::{Driver, Handling, Pipe, Submitted, Timer, Writer, now};
+use crate::sys::{Attempt, Driver, Handling, Pipe, Submitted, Timer, Writer, now};
 
 /// The pause before the first retry for lack of resources; each further one is
 /// twice as long.
@@ -95,34 +95,80 @@ impl Drop for Shared {
 
 /// Sending: the hot path.
 impl Shared {
-    /// Takes the message out of `message`, or copies it and leaves it to the
-    /// caller, who drops it without the lock.
-    pub(crate) fn try_send(self: &Arc<Self>, message: &mut Bytes) -> Result<Position, Refused> {
-        self.send_with(|core| core.send(message))
-    }
-
-    pub(crate) fn try_send_slice(self: &Arc<Self>, message: &[u8]) -> Result<Position, Refused> {
-        self.send_with(|core| core.send_slice(message))
-    }
-
-    fn send_with(
-        self: &Arc<Self>,
-        send: impl FnOnce(&mut Core) -> Result<Position, Refused>,
-    ) -> Result<Position, Refused> {
+    pub(crate) fn try_send(self: &Arc<Self>, message: impl Message) -> Result<Position, Refused> {
         let mut state = self.lock();
-        let position = send(&mut state.core)?;
-        let next = state.after_send();
+        if let Some((driver, position, direct)) = state.send_direct(message.as_slice().len()) {
+            drop(state);
+            self.write(&*driver, direct, message);
+            return Ok(position);
+        }
+        let position = message.queue(&mut state.core)?;
+        let turn = state.owe_turn();
         drop(state);
-        match next {
-            AfterSend::Nothing => {}
-            AfterSend::Tell(driver) => driver.schedule(Arc::clone(self) as _),
-            AfterSend::Write(driver, operation) => {
-                let mut effects = Effects::default();
-                self.submit(&*driver, operation, 1, &mut effects);
-                effects.run(self);
-            }
+        if let Some(driver) = turn {
+            driver.schedule(Arc::clone(self) as _);
         }
         Ok(position)
+    }
+
+    /// Writes a message from the sender's own memory. If the system does not take it
+    /// all, it goes on as any other operation.
+    fn write(self: &Arc<Self>, driver: &dyn Driver, direct: Direct, message: impl Message) {
+        let data = direct.part_of(message.as_slice());
+        let attempt = match driver.inline() {
+            Some(inline) => inline.write(data),
+            None => Attempt::NotReady,
+        };
+        let mut effects = Effects::default();
+        match attempt {
+            Attempt::Wrote(written) if written == data.len() && direct.is_whole() => {
+                self.lock().written_directly(direct, &mut effects);
+            }
+            attempt => {
+                let operation = message.into_operation(direct);
+                self.land(driver, attempt.of(operation), false, &mut effects);
+            }
+        }
+        effects.run(self);
+    }
+}
+
+/// What is sent: borrowed, or given away.
+pub(crate) trait Message {
+    fn as_slice(&self) -> &[u8];
+
+    fn queue(self, core: &mut Core) -> Result<Position, Refused>;
+
+    fn into_operation(self, direct: Direct) -> Operation;
+}
+
+impl Message for &[u8] {
+    fn as_slice(&self) -> &[u8] {
+        self
+    }
+
+    fn queue(self, core: &mut Core) -> Result<Position, Refused> {
+        core.send_slice(self)
+    }
+
+    fn into_operation(self, direct: Direct) -> Operation {
+        direct.into_copy(self)
+    }
+}
+
+/// Taken out only if it is kept; else it stays with the caller, who drops it without
+/// the lock.
+impl Message for &mut Bytes {
+    fn as_slice(&self) -> &[u8] {
+        self
+    }
+
+    fn queue(self, core: &mut Core) -> Result<Position, Refused> {
+        core.send(self)
+    }
+
+    fn into_operation(self, direct: Direct) -> Operation {
+        direct.into_operation(self)
     }
 }
 

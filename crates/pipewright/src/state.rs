@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipewright_core::{self as core, Config, Core, Event, Failure, Mode, Operation, Position};
+use pipewright_core::{
+    self as core, Config, Core, Direct, Event, Failure, Mode, Operation, Position,
+};
 
 use crate::callback::{Callback, OnProgress};
 use crate::effects::Effects;
@@ -47,16 +49,6 @@ pub(crate) enum Work {
     Nothing,
     Submit(Arc<dyn Driver>, Operation),
     Close(Arc<dyn Driver>),
-}
-
-/// What a send leaves to do for the thread that sent.
-pub(crate) enum AfterSend {
-    /// Nothing, or somebody does it who has been told already.
-    Nothing,
-    /// To tell the writing side.
-    Tell(Arc<dyn Driver>),
-    /// To write.
-    Write(Arc<dyn Driver>, Operation),
 }
 
 /// Who calls the user's callback again.
@@ -134,7 +126,7 @@ impl State {
         match self
             .driver
             .clone()
-            .filter(|driver| closing && driver.inline())
+            .filter(|driver| closing && driver.closes_at_once())
         {
             // Even if a turn is owed: the thread that owes it may be kept by user code.
             Some(driver) => effects.turn = Some((driver, true)),
@@ -182,6 +174,7 @@ impl State {
 
     /// The driver, if a turn is wanted that nobody has been told of. From now on
     /// somebody has.
+    #[inline]
     pub(crate) fn owe_turn(&mut self) -> Option<Arc<dyn Driver>> {
         if self.turn_owed || !self.core.wants_turn() {
             return None;
@@ -191,25 +184,30 @@ impl State {
         Some(driver)
     }
 
-    /// A message was accepted.
-    pub(crate) fn after_send(&mut self) -> AfterSend {
-        let Some(driver) = self.owe_turn() else {
-            return AfterSend::Nothing;
-        };
-        if self.writes_inline(&*driver) {
-            if let Some(operation) = self.core.poll_submit() {
-                self.turn_owed = false;
-                return AfterSend::Write(driver, operation);
-            }
+    /// Accepts a message that the sending thread is to write by itself, if it should:
+    /// nothing is before it, and nothing has been for a while. Not while a callback
+    /// runs: one that sends whenever something was written would keep the thread that
+    /// it runs on from all other writers.
+    #[inline]
+    pub(crate) fn send_direct(
+        &mut self,
+        len: usize,
+    ) -> Option<(Arc<dyn Driver>, Position, Direct)> {
+        if self.turn_owed || !self.core.is_idle() || self.callback.is_running() {
+            return None;
         }
-        AfterSend::Tell(driver)
+        let driver = self.driver.as_ref()?;
+        if driver.inline().is_none() || !self.pace.note(now()) {
+            return None;
+        }
+        let (position, direct) = self.core.send_direct(len)?;
+        Some((Arc::clone(driver), position, direct))
     }
 
-    /// Whether the sending thread should write by itself. Not while a callback
-    /// runs: one that sends whenever something was written would keep the thread
-    /// that it runs on from all other writers.
-    fn writes_inline(&mut self, driver: &dyn Driver) -> bool {
-        driver.inline() && !self.callback.is_running() && self.pace.note(now())
+    /// All of a message was written by its sender.
+    pub(crate) fn written_directly(&mut self, direct: Direct, effects: &mut Effects) {
+        self.core.handle_direct(direct);
+        self.conclude(effects);
     }
 
     pub(crate) fn next_work(&mut self, now: Instant, effects: &mut Effects) -> Work {

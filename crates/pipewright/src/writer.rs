@@ -163,7 +163,7 @@ impl PipeWriter {
     /// [`TrySendError`]; nothing was copied.
     pub fn try_send_slice(&self, message: &[u8]) -> Result<Position, TrySendError<()>> {
         self.shared
-            .try_send_slice(message)
+            .try_send(message)
             .map_err(|refused| self.refusal(refused, ()))
     }
 

@@ -132,8 +132,14 @@ fn what_happens_during_a_call_is_told_in_one_more() {
         let _ = writer.stop();
         drop(writer);
         let rest: Vec<_> = entered.iter().collect();
-        assert_eq!(rest.len(), 1, "only the end is left to tell");
-        assert!(rest[0].outcome.is_some());
+        // The flush may be over before the writing side comes to say so, which is then told
+        // once more.
+        assert!(
+            rest.len() <= 2,
+            "more than the end is left to tell: {rest:?}"
+        );
+        assert!(rest.iter().all(|progress| progress.written == 200));
+        assert!(rest.last().unwrap().outcome.is_some());
     });
 }
 

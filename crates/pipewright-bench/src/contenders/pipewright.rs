@@ -72,8 +72,8 @@ fn many(pipes: Vec<Pipe>) -> io::Result<Many> {
     let writers: io::Result<Vec<_>> = pipes.into_iter().map(open).collect();
     let writers = writers?;
     Ok(Box::new(move |chunk, chunks| {
-        for _ in 0..chunks {
-            for writer in &writers {
+        for writer in &writers {
+            for _ in 0..chunks {
                 send(writer, chunk)?;
             }
         }

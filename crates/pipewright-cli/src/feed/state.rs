@@ -20,6 +20,9 @@ pub(super) struct State {
     /// A thread hands on: it looks again when `again` is set, so no other needs to.
     pub(super) pumping: bool,
     pub(super) again: bool,
+    /// A thread waits for room. A notification costs a system call, so there is none for
+    /// nobody.
+    pub(super) awaited: bool,
     /// Nothing more is offered; whether a reader that is not there yet is waited
     /// for although there is nothing to read.
     pub(super) finishing: Option<Waits>,

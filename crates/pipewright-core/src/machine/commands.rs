@@ -34,6 +34,7 @@ impl Core {
     /// # Errors
     ///
     /// [`Refused`]; `message` is untouched.
+    #[inline]
     pub fn send(&mut self, message: &mut Bytes) -> Result<Position, Refused> {
         self.admit(message.len())?;
         Ok(self.append(message))
@@ -44,6 +45,7 @@ impl Core {
     /// # Errors
     ///
     /// [`Refused`]; nothing was copied.
+    #[inline]
     pub fn send_slice(&mut self, message: &[u8]) -> Result<Position, Refused> {
         self.admit(message.len())?;
         Ok(if self.joins(message.len()) {
@@ -152,6 +154,7 @@ impl Core {
         })
     }
 
+    #[inline]
     fn admit(&mut self, len: usize) -> Result<(), Refused> {
         if let Some(outcome) = self.phase.refusal() {
             return Err(Refused::Closed(outcome));
@@ -164,10 +167,12 @@ impl Core {
         Err(Refused::Full)
     }
 
-    fn joins(&self, len: usize) -> bool {
+    #[inline]
+    pub(super) fn joins(&self, len: usize) -> bool {
         self.mode == Mode::Byte && len <= JOIN_MAX
     }
 
+    #[inline]
     fn append(&mut self, message: &mut Bytes) -> Position {
         if self.joins(message.len()) {
             return self.join(message);
@@ -178,6 +183,7 @@ impl Core {
         self.ledger.position()
     }
 
+    #[inline]
     fn join(&mut self, message: &[u8]) -> Position {
         self.ledger.accepted += message.len() as u64;
         self.queue.join(message);

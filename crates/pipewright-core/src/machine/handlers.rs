@@ -3,7 +3,7 @@
 use super::{Core, Mode, Retry};
 use crate::chunk::{split_front, split_written};
 use crate::lifecycle::{Failure, Step};
-use crate::operation::{Operation, Rest, Spent};
+use crate::operation::{OpId, Operation, Rest, Spent};
 
 /// How many times in a row an operation is tried again, each time with half the
 /// data, after the system said that it lacks resources.
@@ -16,7 +16,7 @@ impl Core {
     ///
     /// 0 bytes of a non-empty operation, and a part of a message, are failures.
     pub fn handle_completed(&mut self, mut operation: Operation, written: usize) -> Spent {
-        if !self.land(&operation) {
+        if !self.land(operation.id) {
             return Spent(operation.chunks);
         }
         let (written, len) = (written.min(operation.len), operation.len);
@@ -26,8 +26,7 @@ impl Core {
         } else if written < len && self.mode == Mode::Message {
             self.step(Step::Fail(Failure::PartialMessage));
         } else {
-            self.exhausted = 0;
-            self.bearable = usize::MAX;
+            self.succeeded();
         }
         self.queue.put_back(operation.chunks);
         self.settle();
@@ -38,7 +37,7 @@ impl Core {
     /// the queue, and nothing is submitted before
     /// [`handle_ready`](Self::handle_ready).
     pub fn handle_not_ready(&mut self, operation: Operation) {
-        if self.land(&operation) {
+        if self.land(operation.id) {
             self.blocked = true;
             self.queue.put_back(operation.chunks);
             self.settle();
@@ -54,7 +53,7 @@ impl Core {
     /// It is tried again with half the data, up to a limit, after which the
     /// writer has failed with `failure`.
     pub fn handle_exhausted(&mut self, operation: Operation, failure: Failure) -> Retry {
-        if !self.land(&operation) {
+        if !self.land(operation.id) {
             return Retry::GivenUp;
         }
         self.bearable = operation.len / 2;
@@ -86,7 +85,7 @@ impl Core {
         failure: Failure,
         rest: Rest,
     ) -> Spent {
-        if !self.land(&operation) {
+        if !self.land(operation.id) {
             return Spent(operation.chunks);
         }
         let written = written.min(operation.len);
@@ -123,10 +122,16 @@ impl Core {
 
     /// Takes the operation out of flight. An operation that is not in flight is
     /// not ours: it must not touch the accounts.
-    fn land(&mut self, operation: &Operation) -> bool {
-        let ours = self.in_flight.take_if(|op| op.id == operation.id).is_some();
-        debug_assert!(ours, "{:?} is not in flight", operation.id);
+    pub(super) fn land(&mut self, id: OpId) -> bool {
+        let ours = self.in_flight.take_if(|op| op.id == id).is_some();
+        debug_assert!(ours, "{id:?} is not in flight");
         ours
+    }
+
+    /// The system has the resources again that it may have lacked.
+    pub(super) fn succeeded(&mut self) {
+        self.exhausted = 0;
+        self.bearable = usize::MAX;
     }
 
     fn account_written(&mut self, operation: &mut Operation, written: usize) -> Spent {

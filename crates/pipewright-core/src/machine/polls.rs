@@ -16,14 +16,8 @@ impl Core {
             Mode::Byte => self.queue.take(self.limits_now()),
             Mode::Message => self.queue.take_message(),
         };
-        let id = OpId(self.next_op);
-        self.next_op += 1;
         let total: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        self.in_flight = Some(InFlight {
-            id,
-            len,
-            beyond: total - len as u64,
-        });
+        let id = self.fly(len, total - len as u64);
         Some(Operation { id, chunks, len })
     }
 
@@ -59,8 +53,16 @@ impl Core {
         .find_map(|(flag, event)| core::mem::take(flag).then_some(event))
     }
 
+    /// An operation is in flight from now on.
+    pub(super) fn fly(&mut self, len: usize, beyond: u64) -> OpId {
+        let id = OpId(self.next_op);
+        self.next_op += 1;
+        self.in_flight = Some(InFlight { id, len, beyond });
+        id
+    }
+
     /// What the driver takes, less while the system lacks resources.
-    fn limits_now(&self) -> Limits {
+    pub(super) fn limits_now(&self) -> Limits {
         let limits = self.limits.unwrap_or_default();
         Limits {
             max_bytes: limits.max_bytes.min(self.bearable),

@@ -146,6 +146,30 @@ impl Model {
         Ok(self.append(data))
     }
 
+    /// Whether nothing is before a message of `len` bytes, and it fits.
+    pub(crate) fn takes_direct(&self, len: usize) -> bool {
+        self.life == Life::Open
+            && self.limits.is_some()
+            && self.in_flight.is_none()
+            && !self.blocked
+            && !self.is_anything_queued()
+            && self.waiting() == 0
+            && len > 0
+            && self.fits(self.cost(len))
+    }
+
+    /// Accepts a message and submits as much of it as goes.
+    pub(crate) fn send_direct(&mut self, data: &[u8]) -> (u64, usize) {
+        let end = self.send(data).unwrap();
+        let most = match self.mode {
+            Mode::Byte => self.limits.unwrap().max_bytes.max(1).min(self.shrunk),
+            Mode::Message => usize::MAX,
+        };
+        let part = data.len().min(most);
+        self.submit(&[&data[..part]]);
+        (end, part)
+    }
+
     pub(crate) fn reserve(&mut self, len: usize) -> Result<(), Refused> {
         self.admit(len)?;
         self.reservations.push(self.cost(len));

@@ -32,6 +32,8 @@ pub(crate) enum Step {
     // The user.
     Send(usize),
     SendSlice(usize),
+    /// Sends, and writes by itself, if nothing is before it.
+    SendDirect(usize),
     Reserve(usize),
     /// Sends `len` bytes with reservation number `which`.
     SendReserved {

@@ -1,5 +1,7 @@
 //! A core and a model that take the same steps, and every comparison.
 
+mod direct;
+
 use bytes::Bytes;
 use pipewright_core::{
     Config, Core, Failure, Limits, Mode, Operation, Outcome, Position, Refused, Reservation,
@@ -9,6 +11,7 @@ use pipewright_core::{
 use super::naive::{Life, Model};
 use super::payload;
 use super::script::{Amount, Step};
+use direct::Sending;
 
 const BROKEN: Failure = Failure::Os(32);
 const NO_RESOURCES: Failure = Failure::Os(1450);
@@ -19,6 +22,7 @@ pub(crate) struct Trial {
     pub(crate) core: Core,
     pub(crate) model: Model,
     operation: Option<Operation>,
+    sending: Option<Sending>,
     reservations: Vec<Reservation>,
     tickets: Vec<Ticket>,
     /// What the reader got.
@@ -31,6 +35,7 @@ impl Trial {
             core: Core::new(config),
             model: Model::new(config),
             operation: None,
+            sending: None,
             reservations: Vec::new(),
             tickets: Vec::new(),
             pipe: Vec::new(),
@@ -53,11 +58,13 @@ impl Trial {
     pub(crate) fn is_worthwhile(&self, step: Step) -> bool {
         let model = &self.model;
         let undecided = matches!(model.life, Life::Open | Life::Finishing | Life::Ending(_));
-        let flying = self.operation.as_ref().map(Operation::len);
+        let sending = self.sending.as_ref().map(Sending::len);
+        let flying = sending.or(self.operation.as_ref().map(Operation::len));
         match step {
             Step::Send(_) | Step::SendSlice(_) | Step::Reserve(_) | Step::WaitInLine(_) => {
                 model.life == Life::Open
             }
+            Step::SendDirect(len) => model.takes_direct(len),
             Step::SendReserved { which, .. } | Step::Release(which) => {
                 which < self.reservations.len()
             }
@@ -96,7 +103,7 @@ impl Trial {
     }
 
     pub(crate) fn is_in_flight(&self) -> bool {
-        self.operation.is_some()
+        self.operation.is_some() || self.sending.is_some()
     }
 
     fn act(&mut self, step: Step) {
@@ -111,6 +118,7 @@ impl Trial {
                 let sent = self.core.send_slice(&data);
                 self.sent(sent, data.clone(), &data, Model::send);
             }
+            Step::SendDirect(len) => self.send_direct(len),
             Step::SendReserved { which, len } if which < self.reservations.len() => {
                 let (data, mut message) = self.message(len);
                 let reservation = self.reservations.remove(which);
@@ -170,6 +178,7 @@ impl Trial {
             Step::TakeUnsent => self.take_unsent(),
             Step::PollSubmit => self.poll_submit(),
             Step::PollCancel => {
+                self.handle_direct(Step::PollCancel);
                 let cancel = self.core.poll_cancel();
                 let due = std::mem::take(&mut self.model.cancel_due);
                 let operation = self.operation.as_ref().filter(|_| due);
@@ -186,7 +195,7 @@ impl Trial {
             }
             Step::PollEvents => while self.poll_event() {},
             Step::Write => {
-                if self.operation.is_none() {
+                if !self.is_in_flight() {
                     self.poll_submit();
                     self.model.conclude();
                 }
@@ -212,6 +221,7 @@ impl Trial {
 
     /// What becomes of the operation in flight, if there is one.
     fn handle(&mut self, answer: Step) {
+        self.handle_direct(answer);
         let Some(operation) = self.operation.take() else {
             return;
         };
@@ -352,6 +362,7 @@ impl Trial {
             assert_eq!(core.send_slice(&[]), closed);
             assert_eq!(core.reserve(1).map(drop), closed.map(drop));
             assert_eq!(core.wait_in_line(0).map(drop), Err(outcome));
+            assert!(core.send_direct(1).is_none());
         }
         if !matches!(model.life, Life::Open | Life::Finishing) {
             assert_eq!(core.attach(Limits::default()).err(), model.refusal());

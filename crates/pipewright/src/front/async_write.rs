@@ -58,7 +58,7 @@ impl AsyncPipeWriter {
         // Whoever writes has given up a flush that was begun before.
         self.flush = None;
         let piece = self.writer.piece(buffer);
-        match self.writer.shared.try_send_slice(piece) {
+        match self.writer.shared.try_send(piece) {
             Ok(_) => {
                 self.room = None;
                 return Poll::Ready(Ok(piece.len()));

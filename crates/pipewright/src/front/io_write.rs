@@ -38,7 +38,7 @@ impl PipeWriter {
 impl io::Write for &PipeWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let piece = self.piece(buffer);
-        match self.shared.try_send_slice(piece) {
+        match self.shared.try_send(piece) {
             Ok(_) => return Ok(piece.len()),
             Err(Refused::Full) => {}
             Err(refused) => return Err(self.ended_error(refused)),

@@ -4,19 +4,19 @@
 //!
 //! A [`Driver`] carries the operations of one writer to one handle. It never
 //! looks into the writer's state; the writer never asks what kind of driver it
-//! has, beyond [`Driver::inline`].
+//! has, beyond [`Driver::inline`] and [`Driver::closes_at_once`].
 //!
-//! * **One operation at a time.** [`Driver::submit`] is called only when no
-//!   operation is in flight, so at most one thread is in it, and never while
-//!   [`Driver::detach`] runs. The other methods may be called at any time, from
+//! * **One operation at a time.** [`Driver::submit`] and [`Inline::write`] are called
+//!   only when no operation is in flight, so at most one thread is in them, and never
+//!   while [`Driver::detach`] runs. The other methods may be called at any time, from
 //!   any thread.
 //! * **Every operation comes back exactly once**: in the answer of `submit`, or,
 //!   after [`Submitted::Pending`], through [`Writer::landed`]. Until then the
 //!   driver owns it, and with it the memory that the kernel may touch (buffer,
 //!   control block, handle): whatever the user does meanwhile, it is freed only
 //!   after the kernel reported the completion.
-//! * **Nothing waits for the pipe** in a driver that is inline. One that is not
-//!   may block in `submit`, on the thread that it owns, and nowhere else.
+//! * **Nothing waits for the pipe**, but for `submit` in a driver that has a thread of
+//!   its own for it.
 //! * **No lock of the driver is held** while the [`Writer`] is called.
 //! * **A cancel is for ever.** It comes when the writer's end is decided, so there
 //!   is nothing after it that it could hit by mistake: an operation that is being
@@ -87,14 +87,17 @@ pub(crate) trait Driver: Send + Sync {
     /// How much one operation may hold.
     fn limits(&self) -> Limits;
 
-    /// Whether `submit` and `detach` never wait, so that callers' threads may
-    /// run the writer's turns. If not, only the thread behind `schedule` does.
-    fn inline(&self) -> bool;
+    /// How senders write by themselves, if a write never waits.
+    fn inline(&self) -> Option<&dyn Inline>;
+
+    /// Whether `detach`, and closing what it gives up, never waits, so that any thread
+    /// may do it. If not, only the writing side does.
+    fn closes_at_once(&self) -> bool;
 
     /// Have [`Writer::turn`] called soon, on the writing side.
     fn schedule(&self, writer: Arc<dyn Writer>);
 
-    /// Starts the operation.
+    /// Starts the operation. Called on the writing side, in a turn.
     fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted;
 
     /// After [`Submitted::NotReady`]: call [`Writer::ready`], once, when a write
@@ -116,6 +119,37 @@ pub(crate) trait Driver: Send + Sync {
     /// An error is that the system cannot tell
     /// ([`Unsupported`](io::ErrorKind::Unsupported)), or that the pipe is broken.
     fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A driver whose writes never wait, so that any thread may do them.
+pub(crate) trait Inline {
+    /// Writes from the caller's own memory: an operation, submitted and back. `data`
+    /// is within the driver's limits, as an operation is.
+    fn write(&self, data: &[u8]) -> Attempt;
+}
+
+/// What became of a write that did not wait.
+pub(crate) enum Attempt {
+    /// It wrote this many bytes: all, or the first part.
+    Wrote(usize),
+    /// The pipe takes nothing now.
+    NotReady,
+    /// The system lacks resources for it; nothing was written.
+    Exhausted(Failure),
+    /// It failed; nothing was written.
+    Failed(Failure),
+}
+
+impl Attempt {
+    /// What it means for the operation whose data it was to write.
+    pub(crate) fn of(self, operation: Operation) -> Submitted {
+        match self {
+            Attempt::Wrote(written) => Submitted::Completed(operation, written),
+            Attempt::NotReady => Submitted::NotReady(operation),
+            Attempt::Exhausted(failure) => Submitted::Exhausted(operation, failure),
+            Attempt::Failed(failure) => Submitted::Failed(operation, 0, failure, Rest::Unsent),
+        }
+    }
 }
 
 /// The writer, as its driver sees it. Whoever calls may be made to run user code.

@@ -58,6 +58,15 @@ fn kernel(answers: impl IntoIterator<Item = Answer>) -> Kernel {
     Kernel::new(Script::new(answers))
 }
 
+/// A kernel that takes three bytes at once, so that messages are not joined to fewer
+/// operations than there are answers.
+fn kernel_of_threes(answers: impl IntoIterator<Item = Answer>) -> Kernel {
+    Kernel::new(Script {
+        max_bytes: 3,
+        ..Script::new(answers)
+    })
+}
+
 fn writer(kernel: &Kernel) -> PipeWriter {
     PipeWriter::new(kernel.pipe()).unwrap()
 }

@@ -215,7 +215,7 @@ fn a_waitable_object_misses_no_news() {
 fn a_waitable_object_is_set_while_there_is_news_that_nobody_took() {
     explore(|| {
         let fault = Fault::refused(32);
-        let kernel = kernel([SLOW, Answer::Ends(End::Failed(fault))]);
+        let kernel = kernel_of_threes([SLOW, Answer::Ends(End::Failed(fault))]);
         let (writer, accepted) = (writer(&kernel), Accepted::default());
         let waitable = writer.waitable().unwrap();
         let system = serve(&kernel);

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use pipewright_core::{Limits, Mode, Operation};
 
-use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready};
+use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready, State};
 use crate::sync::Mutex;
-use crate::sys::{Asked, Description, Driver, Opened, Pipe, Submitted, Writer};
+use crate::sys::{Asked, Attempt, Description, Driver, Inline, Opened, Pipe, Submitted, Writer};
 
 pub(super) struct Scripted {
     kernel: Kernel,
@@ -49,6 +49,49 @@ impl Kernel {
     }
 }
 
+impl State {
+    /// An operation is submitted.
+    fn begin(&mut self) {
+        self.account.operations += 1;
+        if self.in_flight.is_some() {
+            self.breach("an operation was submitted while another was in flight");
+        }
+        if self.account.detached {
+            self.breach("an operation was submitted after the handle was given up");
+        }
+    }
+}
+
+impl Inline for Scripted {
+    /// An answer that only an operation of the writing side can have is left for that:
+    /// the pipe is not ready before.
+    fn write(&self, data: &[u8]) -> Attempt {
+        let script = &self.kernel.0.script;
+        let mut state = self.kernel.lock();
+        state.begin();
+        if script.mode == Mode::Byte && data.len() > script.max_bytes.max(1) {
+            state.breach("a write was larger than the driver takes");
+        }
+        let answer = state.answers.front().copied();
+        let Some(attempt) = answer.unwrap_or(Answer::takes(usize::MAX)).to_attempt() else {
+            state.not_ready = Some(Ready::Later);
+            return Attempt::NotReady;
+        };
+        state.answers.pop_front();
+        if let Some(Answer::Now(End::NotReady(ready))) = answer {
+            state.not_ready = Some(ready);
+        }
+        match attempt {
+            Attempt::Wrote(bytes) => {
+                let taken = bytes.min(data.len());
+                state.account.received.extend_from_slice(&data[..taken]);
+                Attempt::Wrote(taken)
+            }
+            attempt => attempt,
+        }
+    }
+}
+
 impl Scripted {
     fn is_too_large(&self, operation: &Operation) -> bool {
         let script = &self.kernel.0.script;
@@ -71,7 +114,11 @@ impl Driver for Scripted {
         }
     }
 
-    fn inline(&self) -> bool {
+    fn inline(&self) -> Option<&dyn Inline> {
+        self.kernel.0.script.inline.then_some(self)
+    }
+
+    fn closes_at_once(&self) -> bool {
         self.kernel.0.script.inline
     }
 
@@ -85,13 +132,7 @@ impl Driver for Scripted {
             return Submitted::NotReady(operation);
         };
         let mut state = self.kernel.lock();
-        state.account.operations += 1;
-        if state.in_flight.is_some() {
-            state.breach("an operation was submitted while another was in flight");
-        }
-        if state.account.detached {
-            state.breach("an operation was submitted after the handle was given up");
-        }
+        state.begin();
         if self.is_too_large(&operation) {
             state.breach("an operation was larger than the driver takes");
         }

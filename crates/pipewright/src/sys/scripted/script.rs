@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use pipewright_core::{Limits, Mode, Rest};
+use pipewright_core::{Failure, Limits, Mode, Rest};
+
+use crate::sys::Attempt;
 
 /// The error code of an operation that was cancelled: that of Windows.
 pub const CANCELLED: i32 = 995;
@@ -13,8 +15,8 @@ pub struct Script {
     /// The answers to the operations, in order. After the last one the kernel takes
     /// everything at once.
     pub answers: VecDeque<Answer>,
-    /// Whether callers' threads may run turns; if not, only those may that carry the
-    /// kernel's deeds out.
+    /// Whether senders may write, and any thread may close; if not, only those may that
+    /// carry the kernel's deeds out.
     pub inline: bool,
     /// The most bytes of one operation.
     pub max_bytes: usize,
@@ -132,6 +134,20 @@ impl Answer {
             Answer::EndsUnlessCancelled(_, cancelled) | Answer::Stalls(cancelled) => {
                 Some(cancelled)
             }
+        }
+    }
+
+    /// As the answer to a write that did not wait, if it can be one.
+    pub(super) fn to_attempt(self) -> Option<Attempt> {
+        let Answer::Now(end) = self else {
+            return None;
+        };
+        match end {
+            End::Took(bytes) => Some(Attempt::Wrote(bytes)),
+            End::NotReady(_) => Some(Attempt::NotReady),
+            End::Exhausted(code) => Some(Attempt::Exhausted(Failure::Os(code))),
+            End::Failed(fault) => (fault.counted == 0 && fault.rest == Rest::Unsent)
+                .then_some(Attempt::Failed(Failure::Os(fault.code))),
         }
     }
 

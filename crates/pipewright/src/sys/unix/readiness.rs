@@ -1,7 +1,7 @@
 //! The readiness driver: write without waiting, and hear from the reactor when
 //! the pipe takes more.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ use super::reactor::Reactor;
 use super::source::Source;
 use super::system;
 use super::write::{self, Mechanism};
-use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
+use crate::sys::{Attempt, Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 pub(super) struct Readiness {
     reactor: &'static Reactor,
@@ -58,23 +58,31 @@ impl Readiness {
         }))
     }
 
+    /// Writes data of so many bytes.
+    fn attempt(&self, len: usize, data: &[IoSlice<'_>]) -> Attempt {
+        self.with_target(|target| {
+            if len > target.max_message {
+                return Err(Errno::MSGSIZE);
+            }
+            target.write(data, self.reactor)
+        })
+        .into()
+    }
+
     fn with_target<T>(&self, act: impl FnOnce(&mut Target) -> T) -> T {
         act(&mut self.target.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Target {
-    fn write(&mut self, operation: &Operation, reactor: &'static Reactor) -> Result<usize, Errno> {
-        if operation.len() > self.max_message {
-            return Err(Errno::MSGSIZE);
-        }
+    fn write(&mut self, data: &[IoSlice<'_>], reactor: &'static Reactor) -> Result<usize, Errno> {
         let Some(fd) = self.source.fd() else {
             return Err(Errno::AGAIN);
         };
-        match self.mechanism.write(fd, operation) {
+        match self.mechanism.write(fd, data) {
             Err(Errno::OPNOTSUPP) if self.mechanism == Mechanism::NoWait => {
                 self.do_without_nowait(reactor)?;
-                self.write(operation, reactor)
+                self.write(data, reactor)
             }
             written => written,
         }
@@ -112,12 +120,22 @@ impl Target {
     }
 }
 
+impl Inline for Readiness {
+    fn write(&self, data: &[u8]) -> Attempt {
+        self.attempt(data.len(), &[IoSlice::new(data)])
+    }
+}
+
 impl Driver for Readiness {
     fn limits(&self) -> Limits {
         write::LIMITS
     }
 
-    fn inline(&self) -> bool {
+    fn inline(&self) -> Option<&dyn Inline> {
+        Some(self)
+    }
+
+    fn closes_at_once(&self) -> bool {
         true
     }
 
@@ -126,8 +144,9 @@ impl Driver for Readiness {
     }
 
     fn submit(&self, _: Arc<dyn Writer>, operation: Operation) -> Submitted {
-        let written = self.with_target(|target| target.write(&operation, self.reactor));
-        write::outcome(operation, written)
+        let len = operation.len();
+        let attempt = write::with_slices(&operation, |data| self.attempt(len, data));
+        attempt.of(operation)
     }
 
     fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {

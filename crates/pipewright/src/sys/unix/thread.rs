@@ -21,7 +21,7 @@ use super::signal::Signal;
 use super::{sigpipe, system, write};
 use crate::panics::contain;
 use crate::sys::duty::{self, Duty, Server};
-use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
+use crate::sys::{Attempt, Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 /// POSIX guarantees a pipe that polls as writable room for this many bytes
 /// (`_POSIX_PIPE_BUF`; limits.h).
@@ -132,7 +132,11 @@ impl Driver for BlockingThread {
         write::LIMITS
     }
 
-    fn inline(&self) -> bool {
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
+    }
+
+    fn closes_at_once(&self) -> bool {
         false
     }
 
@@ -152,7 +156,7 @@ impl Driver for BlockingThread {
             );
         };
         let written = write::retry_interrupted(|| self.write(fd, &operation));
-        write::outcome(operation, written)
+        Attempt::from(written).of(operation)
     }
 
     fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {

@@ -4,11 +4,11 @@
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
-use pipewright_core::{Failure, Limits, Operation, Rest};
+use pipewright_core::{Failure, Limits, Operation};
 use rustix::io::Errno;
 
 use super::system;
-use crate::sys::Submitted;
+use crate::sys::Attempt;
 
 /// The chunks of one gathering write.
 pub(super) const MAX_CHUNKS: usize = 64;
@@ -31,14 +31,12 @@ pub(super) const LIMITS: Limits = Limits {
 };
 
 impl Mechanism {
-    /// Writes as much of the operation as goes without waiting.
-    pub(super) fn write(self, fd: BorrowedFd<'_>, operation: &Operation) -> Result<usize, Errno> {
-        with_slices(operation, |slices| {
-            retry_interrupted(|| match self {
-                Mechanism::NoWait => system::write_nowait(fd, slices),
-                Mechanism::Plain => system::write_plain(fd, slices),
-                Mechanism::Socket => system::send_nowait(fd, slices),
-            })
+    /// Writes as much of the data as goes without waiting.
+    pub(super) fn write(self, fd: BorrowedFd<'_>, data: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        retry_interrupted(|| match self {
+            Mechanism::NoWait => system::write_nowait(fd, data),
+            Mechanism::Plain => system::write_plain(fd, data),
+            Mechanism::Socket => system::send_nowait(fd, data),
         })
     }
 }
@@ -57,23 +55,18 @@ pub(super) fn with_slices<T>(operation: &Operation, write: impl FnOnce(&[IoSlice
     write(&slices[..count])
 }
 
-/// What the result of a write means for its operation.
-pub(super) fn outcome(operation: Operation, written: Result<usize, Errno>) -> Submitted {
-    match written {
-        Ok(written) => Submitted::Completed(operation, written),
-        Err(error) if error == Errno::AGAIN || error == Errno::WOULDBLOCK => {
-            Submitted::NotReady(operation)
+/// What the result of a write means.
+impl From<Result<usize, Errno>> for Attempt {
+    fn from(written: Result<usize, Errno>) -> Self {
+        match written {
+            Ok(written) => Attempt::Wrote(written),
+            Err(error) if error == Errno::AGAIN || error == Errno::WOULDBLOCK => Attempt::NotReady,
+            Err(error @ (Errno::NOBUFS | Errno::NOMEM)) => {
+                Attempt::Exhausted(Failure::Os(error.raw_os_error()))
+            }
+            // A write on Unix that fails has written nothing: POSIX, `write`.
+            Err(error) => Attempt::Failed(Failure::Os(error.raw_os_error())),
         }
-        Err(error @ (Errno::NOBUFS | Errno::NOMEM)) => {
-            Submitted::Exhausted(operation, Failure::Os(error.raw_os_error()))
-        }
-        // A write on Unix that fails has written nothing: POSIX, `write`.
-        Err(error) => Submitted::Failed(
-            operation,
-            0,
-            Failure::Os(error.raw_os_error()),
-            Rest::Unsent,
-        ),
     }
 }
 

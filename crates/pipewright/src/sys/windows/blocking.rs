@@ -24,7 +24,7 @@ use super::overlapped::{Pause, limits};
 use super::worker::Worker;
 use crate::panics::contain;
 use crate::sys::duty::{self, Duty, Server};
-use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
+use crate::sys::{Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 /// What its threads are called.
 const THREAD: &str = "pipewright-blocking";
@@ -158,7 +158,11 @@ impl Driver for BlockingThread {
         limits(self.kind)
     }
 
-    fn inline(&self) -> bool {
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
+    }
+
+    fn closes_at_once(&self) -> bool {
         false
     }
 

@@ -12,8 +12,7 @@
 //! A cancel changes nothing of this: it asks the kernel to hurry, and the completion
 //! follows, with whatever came of the race. Nothing is freed before.
 //!
-//! Writes are started on the [`Worker`] alone, which says why; a thread that has an
-//! operation to submit leaves it there.
+//! Writes are started on the [`Worker`] alone, which says why.
 
 use std::io;
 use std::os::windows::io::OwnedHandle;
@@ -30,7 +29,7 @@ use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, code_of};
 use super::worker::{Timer, Worker};
-use crate::sys::{Driver, Pipe, Refused, Submitted, Writer};
+use crate::sys::{Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 /// The most bytes of one operation: what may be in doubt after a cancel.
 const MAX_BYTES: usize = 64 * 1024;
@@ -58,8 +57,6 @@ pub(super) struct Overlapped {
 struct Flight {
     /// The writer is ending: no operation gets to the kernel any more.
     cancelled: bool,
-    /// Left for the worker to start.
-    left: Option<(Arc<dyn Writer>, Operation)>,
     /// In the kernel. While it says so, the block is not freed, so no other operation
     /// can have its address.
     pending: Option<(Ticket, Arc<OwnedHandle>)>,
@@ -93,20 +90,7 @@ impl Overlapped {
         pipe.clone()
     }
 
-    /// On the worker: starts the operation that was left for it, unless a cancel was
-    /// faster.
-    pub(super) fn start_left(self: Arc<Self>) {
-        let left = self.flight().left.take();
-        let Some((writer, operation)) = left else {
-            return;
-        };
-        let submitted = self.start(&writer, operation);
-        if !matches!(submitted, Submitted::Pending) {
-            writer.landed(&*self, submitted);
-        }
-    }
-
-    fn start(&self, writer: &Arc<dyn Writer>, operation: Operation) -> Submitted {
+    fn start(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted {
         if self.flight().cancelled {
             return errors::cancelled_before(operation);
         }
@@ -124,7 +108,7 @@ impl Overlapped {
         block.load(Load {
             operation,
             pipe,
-            writer: Arc::clone(writer),
+            writer,
             driver,
         });
         let wrote = self.write(&mut block, len);
@@ -240,7 +224,11 @@ impl Driver for Overlapped {
         limits(self.kind)
     }
 
-    fn inline(&self) -> bool {
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
+    }
+
+    fn closes_at_once(&self) -> bool {
         true
     }
 
@@ -249,21 +237,8 @@ impl Driver for Overlapped {
     }
 
     fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted {
-        if Worker::is_here() {
-            return self.start(&writer, operation);
-        }
-        let Some(driver) = self.me.upgrade() else {
-            return errors::refused(operation, ERROR_INVALID_HANDLE);
-        };
-        let mut flight = self.flight();
-        if flight.cancelled {
-            drop(flight);
-            return errors::cancelled_before(operation);
-        }
-        flight.left = Some((writer, operation));
-        drop(flight);
-        self.worker.start(driver);
-        Submitted::Pending
+        debug_assert!(Worker::is_here(), "started on a thread that may end");
+        self.start(writer, operation)
     }
 
     fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
@@ -276,12 +251,6 @@ impl Driver for Overlapped {
         if let Some((ticket, pipe)) = &flight.pending {
             // Under the lock: so the ticket names this operation, not a later one.
             ticket.cancel(pipe);
-        }
-        let left = flight.left.take();
-        drop(flight);
-        // The worker has not got to it, and need not.
-        if let Some((writer, operation)) = left {
-            writer.landed(self, errors::cancelled_before(operation));
         }
     }
 

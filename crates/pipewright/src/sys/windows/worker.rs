@@ -6,7 +6,8 @@
 //! that is not associated with a completion port is canceled). A message must not
 //! be lost because the thread that sent it has ended, nor because the thread pool
 //! had no more use for the one that continued; this thread lives as long as the
-//! process, and so does one that took over its duty. Starting a write does not wait, so one thread is enough for all.
+//! process, and so does one that took over its duty. Starting a write does not wait,
+//! so one thread is enough for all.
 //!
 //! Each writer in the queue gets one turn and goes to the end of the queue if it
 //! has more to do, so that no writer keeps another waiting.
@@ -51,7 +52,6 @@ enum Job {
     /// The writer wants a turn.
     Turn(Arc<dyn Writer>),
     /// Another thread left an operation to be started here.
-    Start(Arc<Overlapped>),
     /// The kernel is done with an operation.
     Land(Block),
 }
@@ -60,7 +60,6 @@ enum Job {
 enum Next {
     Wake(Waker),
     Turn(Arc<dyn Writer>, usize),
-    Start(Arc<Overlapped>),
     Land(Block),
 }
 
@@ -90,11 +89,6 @@ impl Worker {
     /// Has a turn of the writer run.
     pub(super) fn schedule(&self, writer: Arc<dyn Writer>) {
         self.post(|todo| todo.jobs.push_back(Job::Turn(writer)));
-    }
-
-    /// Has the operation started that was left with the driver.
-    pub(super) fn start(&self, driver: Arc<Overlapped>) {
-        self.post(|todo| todo.jobs.push_back(Job::Start(driver)));
     }
 
     /// Has the operation accounted for with which the kernel is done.
@@ -136,7 +130,6 @@ impl Server for &'static Worker {
         match next {
             Next::Wake(waker) => contain(move || waker.wake()),
             Next::Turn(writer, burst) => contain(move || writer.turn(burst)),
-            Next::Start(driver) => contain(move || driver.start_left()),
             Next::Land(block) => contain(move || Overlapped::land(block)),
         }
         true
@@ -168,7 +161,6 @@ impl Todo {
             return Some(Next::Wake(due.remove()));
         }
         match self.jobs.pop_front()? {
-            Job::Start(driver) => Some(Next::Start(driver)),
             Job::Land(block) => Some(Next::Land(block)),
             Job::Turn(writer) => {
                 let burst = if self.jobs.is_empty() { BURST } else { 1 };

@@ -32,6 +32,8 @@ const BURST: usize = 16;
 
 pub(super) struct Reactor {
     poller: Poller,
+    /// Room for what the poller reports, of the thread that asks it.
+    events: Mutex<Events>,
     duty: Duty,
     queue: Mutex<RunQueue>,
     expected: Mutex<HashMap<usize, Arc<dyn Writer>>>,
@@ -80,6 +82,7 @@ impl Reactor {
         }
         let reactor: &'static Reactor = Box::leak(Box::new(Reactor {
             poller: Poller::new()?,
+            events: Mutex::new(Events::new()),
             duty: Duty::new("pipewright"),
             queue: Mutex::default(),
             expected: Mutex::default(),
@@ -131,7 +134,8 @@ impl Reactor {
         } else {
             Some(Duration::ZERO)
         };
-        let mut events = Events::new();
+        let mut events = lock(&self.events);
+        events.clear();
         let waited = self.poller.wait(&mut events, limit);
         let mut jobs = VecDeque::new();
         if !events.is_empty() {
@@ -141,6 +145,7 @@ impl Reactor {
                 .filter_map(|event| expected.remove(&event.key));
             jobs.extend(ready.map(Job::Ready));
         }
+        drop(events);
         jobs.extend(self.take_due_timers().map(Job::Wake));
         let mut queue = lock(&self.queue);
         queue.sleeping = false;

@@ -1,0 +1,109 @@
+//! What sending costs, in system calls and allocations: counts, which are the same on
+//! every machine, and not time. Each test has a process of its own.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use common::data::{assert_stream, read_exact, stream};
+use common::ends::{full_pipe, pipe};
+use common::{LONG, alone};
+use pipewright::{JOIN_MAX, PipeWriter};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// Longer than what makes two messages follow each other closely.
+const APART: Duration = Duration::from_micros(50);
+
+const MESSAGE: usize = 64;
+/// What small messages are joined to, and the system is offered at once.
+const BLOCK: usize = 64 * 1024;
+
+/// The writing system calls so far, of the process or of the thread, whether they wrote
+/// something or not (man page `proc_pid_io`(5), "syscw").
+fn writes_of(whose: &str) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{whose}/io")).unwrap();
+    let count = io.lines().find_map(|line| line.strip_prefix("syscw: "));
+    count.unwrap().parse().unwrap()
+}
+
+fn allocations() -> u64 {
+    dhat::HeapStats::get().total_blocks
+}
+
+/// What it allocates once is allocated from now on.
+fn wake_the_writing_side() {
+    let (mut reader, pipe, filling) = full_pipe();
+    let writer = PipeWriter::new(pipe).unwrap();
+    writer.try_send_slice(b"more").unwrap();
+    let _ = read_exact(&mut reader, filling);
+    writer.close_timeout(LONG).unwrap();
+}
+
+#[test]
+fn a_message_into_an_idle_pipe_costs_its_thread_one_write_and_no_allocation() {
+    alone(|| {
+        let _counting = dhat::Profiler::builder().testing().build();
+        for len in [MESSAGE, JOIN_MAX + 1] {
+            let (mut reader, pipe) = pipe();
+            let writer = PipeWriter::new(pipe).unwrap();
+            let message = stream(0, len);
+            let mut read = vec![0; len];
+            let mut ping = || {
+                writer.try_send_slice(&message).unwrap();
+                reader.read_exact(&mut read).unwrap();
+                let begun = Instant::now();
+                while begun.elapsed() < APART {}
+            };
+            ping();
+            wake_the_writing_side();
+            let (threads, process) = (writes_of("thread-self"), writes_of("self"));
+            let before = allocations();
+            for _ in 0..100 {
+                ping();
+            }
+            assert_eq!(allocations() - before, 0, "{len} bytes");
+            assert_eq!(writes_of("thread-self") - threads, 100, "{len} bytes");
+            assert_eq!(writes_of("self") - process, 100, "{len} bytes");
+        }
+    });
+}
+
+#[test]
+fn small_messages_that_wait_cost_allocations_and_writes_by_the_block() {
+    alone(|| {
+        let _counting = dhat::Profiler::builder().testing().build();
+        let (mut reader, pipe, filling) = full_pipe();
+        let writer = PipeWriter::builder().capacity(4 << 20).build(pipe).unwrap();
+        let blocks = 32;
+        let all = stream(0, blocks * BLOCK);
+        // The first finds out that the pipe is full.
+        let (first, others) = all.split_at(MESSAGE);
+        writer.try_send_slice(first).unwrap();
+        let before = allocations();
+        for message in others.chunks(MESSAGE) {
+            writer.try_send_slice(message).unwrap();
+        }
+        let made = allocations() - before;
+        // A block, its box, and now and then a longer list of them.
+        assert!(made <= 4 * blocks as u64, "{made} allocations");
+
+        let before = writes_of("self");
+        let _ = read_exact(&mut reader, filling);
+        assert_stream(0, &read_exact(&mut reader, all.len()));
+        writer.flush_timeout(LONG).unwrap();
+        let writes = writes_of("self") - before;
+        // A part of the block, the rest of it, and the one that finds the pipe full; twice
+        // as many, for a reader that is interrupted.
+        assert!(writes <= 6 * blocks as u64, "{writes} writes");
+    });
+}

@@ -307,21 +307,24 @@ impl Core {
     /// Draws the conclusions of a change.
     fn settle(&mut self) {
         self.ledger.check(self.in_flight_len(), self.queued());
-        if self.in_flight.is_none() {
+        if self.phase == Phase::Open {
+            self.share_capacity();
+        } else if self.in_flight.is_none() {
             if self.queue.is_empty() {
                 self.step(Step::Drained);
             }
             let attached = self.limits.is_some();
             self.step(Step::Quiet { attached });
         }
-        if self.phase == Phase::Open {
-            while self.line.first_need().is_some_and(|need| self.fits(need)) {
-                self.line.grant_first();
-            }
-            if self.space_wanted && self.line.is_empty() && self.used() < self.capacity {
-                self.space_wanted = false;
-                self.news.space = true;
-            }
+    }
+
+    fn share_capacity(&mut self) {
+        while self.line.first_need().is_some_and(|need| self.fits(need)) {
+            self.line.grant_first();
+        }
+        if self.space_wanted && self.line.is_empty() && self.used() < self.capacity {
+            self.space_wanted = false;
+            self.news.space = true;
         }
     }
 }

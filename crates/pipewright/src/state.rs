@@ -122,19 +122,12 @@ impl State {
 
     /// What follows from a change. To be run after unlocking.
     pub(crate) fn conclude(&mut self, effects: &mut Effects) {
-        let closing = self.core.wants_close();
-        match self
-            .driver
-            .clone()
-            .filter(|driver| closing && driver.closes_at_once())
-        {
+        let closing = self.driver.as_ref().filter(|_| self.core.wants_close());
+        if let Some(driver) = closing.filter(|driver| driver.closes_at_once()) {
             // Even if a turn is owed: the thread that owes it may be kept by user code.
-            Some(driver) => effects.turn = Some((driver, true)),
-            None => {
-                if let Some(driver) = self.owe_turn() {
-                    effects.turn = Some((driver, false));
-                }
-            }
+            effects.turn = Some((Arc::clone(driver), true));
+        } else if let Some(driver) = self.owe_turn() {
+            effects.turn = Some((driver, false));
         }
         self.tell(effects);
     }

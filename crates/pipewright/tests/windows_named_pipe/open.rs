@@ -239,6 +239,23 @@ fn messages_keep_their_boundaries() {
 }
 
 #[test]
+fn a_pipe_of_bytes_is_read_as_it_is_by_a_client_that_would_keep_messages() {
+    watched(|| {
+        let (options, name) = reading_server();
+        let mut server = options.create().unwrap();
+        let client = ClientOptions::new().duplex(true).read_messages(true);
+        let mut client = File::from(client.open(&name, LONG).unwrap());
+        let mut accepted = File::from(server.accept(LONG).unwrap());
+        for part in ["one", "two"] {
+            accepted.write_all(part.as_bytes()).unwrap();
+        }
+        let mut got = [0; 6];
+        client.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"onetwo");
+    });
+}
+
+#[test]
 fn reading_messages_without_reading_is_refused() {
     let error = ClientOptions::new()
         .read_messages(true)

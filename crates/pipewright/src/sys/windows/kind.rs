@@ -189,7 +189,7 @@ fn is_overlapped(handle: BorrowedHandle<'_>) -> io::Result<bool> {
 /// How the pipe was made, unless the handle may not ask: it needs
 /// `FILE_READ_ATTRIBUTES`, which `CreateFile` always gives, and `CreateNamedPipe` does
 /// not give to a server that only writes.
-fn pipe_mode(handle: BorrowedHandle<'_>) -> Option<Mode> {
+pub(super) fn pipe_mode(handle: BorrowedHandle<'_>) -> Option<Mode> {
     let mut flags = 0;
     // SAFETY: any handle may be given; `flags` lives for the call, and the other
     // pointers may be null (Microsoft, "GetNamedPipeInfo").

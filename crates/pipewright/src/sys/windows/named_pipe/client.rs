@@ -7,6 +7,7 @@ use std::ptr::{null, null_mut};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pipewright_core::Mode;
 use windows_sys::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, GENERIC_READ, INVALID_HANDLE_VALUE,
 };
@@ -23,6 +24,7 @@ use super::backoff::Backoff;
 use super::name::Name;
 use super::sid::Sid;
 use super::{is_code, timed_out};
+use crate::sys::windows::kind;
 use crate::wait::Wait;
 
 /// How far the server may act as the client ("Impersonation Levels").
@@ -100,7 +102,8 @@ impl ClientOptions {
     }
 
     /// Whether reads keep the boundaries of what the server wrote; not unless set.
-    /// For a [`duplex`](Self::duplex) client of a pipe that keeps messages.
+    /// For a [`duplex`](Self::duplex) client. A pipe that keeps no messages has none,
+    /// and is read as it is.
     pub fn read_messages(mut self, messages: bool) -> Self {
         self.read_messages = messages;
         self
@@ -270,7 +273,10 @@ impl Opening {
         // Nothing was sent yet, and an anonymous client has shown nothing of itself.
         self.check_owner(&pipe)?;
         if let Some(mode) = self.parameters.read_mode {
-            set_mode(pipe.as_handle(), mode)?;
+            // Of a pipe of bytes the system refuses it ("SetNamedPipeHandleState").
+            if kind::pipe_mode(pipe.as_handle()) == Some(Mode::Message) {
+                set_mode(pipe.as_handle(), mode)?;
+            }
         }
         Ok(Ok(pipe))
     }

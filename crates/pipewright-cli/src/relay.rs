@@ -4,7 +4,7 @@
 //!
 //! | end | what follows |
 //! | --- | --- |
-//! | of standard input | what was read is written; then the target is told |
+//! | of standard input | what was read is written; then the target is told, if it can be |
 //! | of what the target says | what was read is written; then standard output is closed |
 //! | of the target altogether | standard input is read no more |
 //! | the target does not take data | standard input is read no more; the target may speak on |
@@ -23,6 +23,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use pipewright::Outcome;
 
 pub(crate) use args::{Args, Plan};
@@ -62,6 +63,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Failure> {
     let (sender, events) = channel();
     // Until the target is there, a signal ends the process as usual.
     let ends = os::join(&plan.target, plan.wait).map_err(Failure::Target)?;
+    let last = last_message(plan, &ends.connection).map_err(Failure::Target)?;
     let signals = sender.clone();
     os::watch_signals(move |signal| {
         let _ = signals.send(Event::Signal(signal));
@@ -77,6 +79,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Failure> {
         handle: ends.handle,
         sole_owner: true,
         to: plan.name.clone(),
+        last,
     };
     let to_stdout = Pipes {
         input: ends.input,
@@ -85,6 +88,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Failure> {
         handle: stdout,
         sole_owner: false,
         to: "standard output".into(),
+        last: None,
     };
     let start =
         |way, pipes| Lane::start(way, pipes, plan.buffer, &sender).map_err(Failure::Standard);
@@ -108,6 +112,18 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Failure> {
         say(&complaint);
     }
     Ok(report)
+}
+
+/// What the target hears when standard input has ended, if it can.
+fn last_message(plan: &Plan, connection: &Connection) -> Result<Option<Bytes>, Trouble> {
+    if !plan.eof_message {
+        return Ok(None);
+    }
+    if !connection.keeps_messages()? {
+        let why = "--eof-message is for pipes that keep messages, and this target keeps none";
+        return Err(Trouble::own(why));
+    }
+    Ok(Some(Bytes::new()))
 }
 
 struct Conductor {

@@ -16,8 +16,8 @@ use std::thread;
 
 use common::system::Process;
 use common::{Folder, MIB, assert_same, random, read_all, watch};
-use relaying::{Relay, serve_requests};
-use rustix::process::{Signal, kill_process};
+use relaying::{REQUESTS, Relay, serve_requests};
+use rustix::process::Signal;
 
 #[test]
 fn requests_are_answered_over_a_unix_socket() {
@@ -25,19 +25,12 @@ fn requests_are_answered_over_a_unix_socket() {
     let agent = UnixListener::bind(folder.path("agent")).unwrap();
     let mut relay = Relay::start(&folder, &["unix:agent"]);
     let (peer, _) = agent.accept().unwrap();
-    let serving = thread::spawn(move || serve_requests(peer));
-    // Each answer is awaited: nothing may be kept back until more comes.
-    for len in [0_usize, 1, 5, 300, 70_000] {
-        let request = random(len);
-        let mut framed = u32::try_from(len).unwrap().to_be_bytes().to_vec();
-        framed.extend(&request);
-        relay.say(&framed);
-        let mut answer = relay.hear(4 + len).split_off(4);
-        answer.reverse();
-        assert_same(&answer, &request);
-    }
+    let mut speaking = peer.try_clone().unwrap();
+    let serving =
+        thread::spawn(move || serve_requests(peer, |bytes| speaking.write_all(bytes).unwrap()));
+    relay.asks_and_is_answered();
     drop(relay.stdin.take());
-    assert_eq!(serving.join().unwrap(), 5);
+    assert_eq!(serving.join().unwrap(), REQUESTS.len());
     let ended = relay.end();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(ended.stats["ended_first"], "stdin");
@@ -267,7 +260,7 @@ fn a_signal_ends_the_relay_and_what_was_read_is_written() {
     let (mut peer, _) = listener.accept().unwrap();
     relay.say(b"before");
     peer.read_exact(&mut [0; 6]).unwrap();
-    kill_process(relay.pid, Signal::TERM).unwrap();
+    relay.process.signal(Signal::TERM);
     assert_eq!(read_all(&mut peer), b"");
     let ended = relay.end();
     assert_eq!(ended.code, 143);
@@ -322,6 +315,16 @@ fn a_target_with_one_direction_is_refused() {
         assert_eq!(ended.code, 2, "{target}: {}", ended.stderr);
     }
     assert!(!common::exists(&folder.path("file")));
+}
+
+#[test]
+fn a_target_without_messages_is_not_told_of_the_end_by_one() {
+    let folder = Folder::new();
+    let _listener = UnixListener::bind(folder.path("s")).unwrap();
+    let ended = Relay::start(&folder, &["--eof-message", "unix:s"]).end();
+    assert_eq!(ended.code, 1);
+    let start = "pipewright: unix:s: --eof-message is for pipes that keep messages";
+    assert!(ended.stderr.starts_with(start), "{}", ended.stderr);
 }
 
 #[test]

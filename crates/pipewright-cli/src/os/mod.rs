@@ -16,9 +16,10 @@
 //! * `release_stdout`, after which this process has standard output open only as
 //!   far as a sink has;
 //! * `tail`, the end of an `OsStr`, after a part that is valid UTF-8;
-//! * `join`, which opens the other side of a relay in both directions, as `Ends`,
-//!   its `Connection`, which can be closed in one of them, and `own_stdout`;
-//! * `SINKS`, `EXAMPLES` and `SIGNALS`, the parts of the help that are its own.
+//! * `join`, which opens the other side of a relay in both directions, as [`Ends`];
+//!   its `Connection`, which may be closed in one of them; `own_stdout`;
+//! * `SINKS`, `EXAMPLES` and `SIGNALS`, the parts of the help that are its own, and
+//!   `TARGETS`, `ENDS`, `RELAY_EXAMPLES` and `RELAY_SIGNALS`, those of the relay's.
 
 use std::io;
 
@@ -37,11 +38,6 @@ pub(crate) use windows::*;
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("pipewright needs Unix or Windows: nobody has said how sinks are opened elsewhere");
-
-#[cfg(windows)]
-mod no_relay;
-#[cfg(windows)]
-pub(crate) use no_relay::*;
 
 /// What a target turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -108,6 +104,17 @@ pub(crate) enum Pipe {
     Open { handle: Handle, sole_owner: bool },
     /// To be opened by a thread that may wait for a reader.
     Awaited(Opening),
+}
+
+/// Both directions of the other side of a relay.
+pub(crate) struct Ends {
+    /// What it says.
+    pub(crate) input: Input,
+    pub(crate) waker: Waker,
+    /// What it hears.
+    pub(crate) handle: Handle,
+    /// What the two have in common.
+    pub(crate) connection: Connection,
 }
 
 /// Waits for a reader, and opens.

@@ -8,13 +8,14 @@ use clap::{ArgAction, ValueEnum};
 
 use super::Target;
 use crate::args::StatsFormat;
+use crate::os;
 use crate::quantity;
 use crate::text::printable;
 
-/// Joins standard input and output with a socket or a pair of FIFOs, both ways at
-/// once. When one side ends, the other hears of it and may still answer.
+/// Joins standard input and output with a socket, a pair of FIFOs or a named pipe,
+/// both ways at once. When one side ends, the other may still answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER, override_usage = USAGE, verbatim_doc_comment)]
+#[command(after_help = after(), override_usage = USAGE, verbatim_doc_comment)]
 pub(crate) struct Args {
     #[arg(value_name = "TARGET", hide = true)]
     target: OsString,
@@ -29,6 +30,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHO", hide_possible_values = true)]
     #[arg(verbatim_doc_comment)]
     exit_on_eof: Option<Who>,
+
+    /// When stdin has ended, send an empty message, which
+    /// is how pipes that keep messages say so
+    #[arg(long, hide = cfg!(not(windows)), verbatim_doc_comment)]
+    eof_message: bool,
 
     /// Time to hand on what was read, when the relay is
     /// ended before both sides have [default: 5]
@@ -53,27 +59,27 @@ pub(crate) struct Args {
 
 const USAGE: &str = "pipewright relay [OPTIONS] TARGET";
 
-const AFTER: &str = "\
+/// What is told after the options; in parts the operating system's own.
+fn after() -> String {
+    format!(
+        "\
 Targets:
-  unix:PATH       a Unix socket that somebody listens on
-  tcp:HOST:PORT   a TCP port that somebody listens on
-  fifo:TO,FROM    two FIFOs: standard input goes into TO, standard output comes
-                  out of FROM
+{targets}
 
-Ends: a socket is closed for writing when standard input has ended and all of it
-was written; standard output is closed when the target has said its last. The
-relay ends when both have ended, when a socket's other side has gone altogether,
-or when standard output cannot be written.
+{ends}
 
 Exit status: 0 all that was read was written; 1 some was not, or there was no
 target; 2 the command line makes no sense; 3 standard input or the target could
-not be read to its end; 130, 143 SIGINT or SIGTERM came (a second one ends at
-once).
+not be read to its end; {signals}
 
 Examples:
-  pipewright relay unix:\"$SSH_AUTH_SOCK\"
-  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | pipewright relay tcp:localhost:80
-  socat UNIX-LISTEN:here.sock,fork EXEC:'pipewright relay --wait=10 tcp:there:9'";
+{examples}",
+        targets = os::TARGETS,
+        ends = os::ENDS,
+        signals = os::RELAY_SIGNALS,
+        examples = os::RELAY_EXAMPLES,
+    )
+}
 
 /// Whose end ends the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,8 +98,9 @@ pub(crate) struct Plan {
     pub(super) target: Target,
     /// What the target is called in messages.
     pub(crate) name: String,
-    pub(super) wait: Duration,
+    pub(super) wait: Option<Duration>,
     pub(super) exit_on_eof: Option<Who>,
+    pub(super) eof_message: bool,
     pub(super) linger: Duration,
     pub(super) buffer: u64,
     pub(crate) stats: Option<StatsFormat>,
@@ -107,8 +114,9 @@ impl Args {
         Ok(Plan {
             target: Target::parse(&self.target)?,
             name: printable(&self.target),
-            wait: self.wait.unwrap_or_default(),
+            wait: self.wait,
             exit_on_eof: self.exit_on_eof,
+            eof_message: self.eof_message,
             linger: self.linger,
             buffer: self.buffer.get(),
             stats: self.stats,

@@ -13,17 +13,25 @@ pub(crate) enum Target {
     Unix(PathBuf),
     /// A TCP port that somebody listens on.
     Tcp { host: String, port: u16 },
+    /// A named pipe that somebody serves.
+    #[cfg(windows)]
+    Pipe(PathBuf),
     /// Standard input goes into one FIFO, standard output comes out of another.
     Fifos { to: PathBuf, from: PathBuf },
 }
 
-const KINDS: &str = "targets of a relay: unix:PATH, tcp:HOST:PORT, fifo:TO,FROM";
+const KINDS: &str =
+    r"targets of a relay: unix:PATH, tcp:HOST:PORT, fifo:TO,FROM; on Windows \\.\pipe\NAME";
 
 impl Target {
     /// # Errors
     ///
     /// What makes no sense about it, for people.
     pub(crate) fn parse(typed: &OsStr) -> Result<Target, String> {
+        #[cfg(windows)]
+        if crate::os::is_pipe_name(typed) {
+            return Ok(Target::Pipe(typed.into()));
+        }
         let bytes = typed.as_encoded_bytes();
         if bytes.starts_with(b"fifo:") {
             return fifos(typed);
@@ -82,6 +90,14 @@ mod tests {
             from: "./c:d".into(),
         };
         assert_eq!(parse("fifo:a b,./c:d"), Ok(fifos));
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_target_may_be_a_named_pipe() {
+        for name in [r"\\.\pipe\a:b@c", "//./pipe/agent"] {
+            assert_eq!(parse(name), Ok(Target::Pipe(name.into())));
+        }
     }
 
     #[test]

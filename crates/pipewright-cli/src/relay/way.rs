@@ -58,6 +58,8 @@ pub(super) struct Pipes {
     /// Whether nobody else has the handle's open file description.
     pub(super) sole_owner: bool,
     pub(super) to: String,
+    /// What the other side hears when there is no more to read.
+    pub(super) last: Option<Bytes>,
 }
 
 impl Lane {
@@ -91,6 +93,7 @@ impl Lane {
             input: pipes.input,
             writer: writer.clone(),
             read: Arc::clone(&read),
+            last: pipes.last,
         };
         let events = events.clone();
         thread::Builder::new()
@@ -141,14 +144,21 @@ struct Reading {
     input: Input,
     writer: PipeWriter,
     read: Arc<AtomicU64>,
+    last: Option<Bytes>,
 }
 
 impl Reading {
     /// Until the end of what there is to read, or of who takes it; then the writer has
     /// everything that it will get.
     fn run(mut self, told: impl FnOnce(ReadEnd)) {
+        let end = self.read_all();
+        let last = self.last.filter(|_| matches!(end, ReadEnd::Eof));
         // Told first: the other side may end because this one has.
-        told(self.read_all());
+        told(end);
+        if let Some(last) = last {
+            // Refused only by a writer that has ended, and nobody is left to hear it.
+            let _ = self.writer.send_timeout(last, Duration::MAX);
+        }
         self.writer.finish();
     }
 

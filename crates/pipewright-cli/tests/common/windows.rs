@@ -1,20 +1,26 @@
 //! Windows.
 
 use std::fs::File;
-use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::io::{self, Read};
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use pipewright::named_pipe::{Server, ServerOptions};
-use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY};
+use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_IO_PENDING, ERROR_PIPE_BUSY};
+use windows_sys::Win32::Storage::FileSystem::ReadFile;
 use windows_sys::Win32::System::Console::{
     AllocConsole, CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent,
 };
-use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, TerminateProcess};
+use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, CreateEventW, TerminateProcess,
+};
 
 /// What somebody who wants an end of it sends, as it is called.
 pub(crate) const INTERRUPT: &str = "Ctrl-Break";
@@ -106,6 +112,52 @@ pub(crate) fn server(number: u32) -> (Server, String) {
     let name = format!(r"\\.\pipe\{}", Tap::new(number).name());
     let options = ServerOptions::new(&name).duplex(true).max_instances(1);
     (options.create().unwrap(), name)
+}
+
+/// Reads a pipe that is opened for overlapped I/O, and that a writer uses at the same
+/// time. The standard library would wait for the handle itself, which tells of a read no
+/// more than of a write ("GetOverlappedResult function").
+pub(crate) struct PipeReader {
+    pipe: OwnedHandle,
+    event: OwnedHandle,
+}
+
+impl PipeReader {
+    pub(crate) fn new(pipe: OwnedHandle) -> Self {
+        // SAFETY: null stands for the defaults.
+        let event = unsafe { CreateEventW(null(), 1, 0, null()) };
+        assert!(!event.is_null(), "{}", io::Error::last_os_error());
+        // SAFETY: it was just made, and is ours.
+        let event = unsafe { OwnedHandle::from_raw_handle(event) };
+        PipeReader { pipe, event }
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (pipe, most) = (self.pipe.as_raw_handle(), buffer.len().try_into().unwrap());
+        let mut block = OVERLAPPED {
+            hEvent: self.event.as_raw_handle(),
+            ..OVERLAPPED::default()
+        };
+        let block = &raw mut block;
+        // SAFETY: the handles are open, and buffer and block are there until the read is
+        // over: it is waited for below.
+        let done = unsafe { ReadFile(pipe, buffer.as_mut_ptr(), most, null_mut(), block) };
+        let mut len = 0;
+        let error = io::Error::last_os_error();
+        if done != 0 || error.raw_os_error() == Some(ERROR_IO_PENDING.cast_signed()) {
+            // SAFETY: as above; the read has begun.
+            let done = unsafe { GetOverlappedResult(pipe, block, &raw mut len, 1) };
+            if done != 0 {
+                return Ok(len as usize);
+            }
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+            error => Err(error),
+        }
+    }
 }
 
 /// Accepts a client, and reads what it writes. The pipe is opened for overlapped I/O,

@@ -1,20 +1,23 @@
 //! Runs the relay, under a watchdog, with peers to talk to.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::Sender;
 
-use rustix::process::Pid;
 use serde_json::Value;
 
 use crate::common::system::Process;
-use crate::common::{Folder, read_all, watch};
+use crate::common::{Folder, assert_same, binary, random, read_all, watch};
+
+/// How long the requests of [`Relay::asks_and_is_answered`] are.
+pub(crate) const REQUESTS: [usize; 5] = [0, 1, 5, 300, 70_000];
 
 /// A relay that runs.
 pub(crate) struct Relay {
     child: Child,
-    pub(crate) pid: Pid,
+    pub(crate) process: Process,
     pub(crate) stdin: Option<ChildStdin>,
     pub(crate) stdout: Option<ChildStdout>,
     /// Dropped at the end, which calls the watchdog off.
@@ -31,7 +34,7 @@ pub(crate) struct Ended {
 
 impl Relay {
     pub(crate) fn start(folder: &Folder, args: &[&str]) -> Relay {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        let mut child = Command::new(binary())
             .args(["relay", "--stats", "json"])
             .args(args)
             .current_dir(folder.path(""))
@@ -40,12 +43,12 @@ impl Relay {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let pid = Pid::from_child(&child);
+        let process = Process::of(&child);
         Relay {
-            pid,
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
-            _watched: watch(Process::of(&child)),
+            _watched: watch(process.clone()),
+            process,
             child,
         }
     }
@@ -59,6 +62,20 @@ impl Relay {
         let stdout = self.stdout.as_mut().unwrap();
         stdout.read_exact(&mut bytes).unwrap();
         bytes
+    }
+
+    /// Asks things of several sizes of who [serves requests](serve_requests), and waits
+    /// for each answer: nothing may be kept back until more comes.
+    pub(crate) fn asks_and_is_answered(&mut self) {
+        for len in REQUESTS {
+            let request = random(len);
+            let mut framed = u32::try_from(len).unwrap().to_be_bytes().to_vec();
+            framed.extend(&request);
+            self.say(&framed);
+            let mut answer = self.hear(4 + len).split_off(4);
+            answer.reverse();
+            assert_same(&answer, &request);
+        }
     }
 
     /// Waits for the end, with standard input as it is.
@@ -100,7 +117,7 @@ impl Ended {
 
 /// As an agent of ssh does: a length of 4 bytes and as much data, answered by a
 /// message of the same form; until the other side has ended.
-pub(crate) fn serve_requests(mut peer: UnixStream) -> usize {
+pub(crate) fn serve_requests(mut peer: impl Read, mut answer: impl FnMut(&[u8])) -> usize {
     let mut served = 0;
     loop {
         let mut len = [0; 4];
@@ -110,8 +127,8 @@ pub(crate) fn serve_requests(mut peer: UnixStream) -> usize {
         let mut request = vec![0; u32::from_be_bytes(len) as usize];
         peer.read_exact(&mut request).unwrap();
         request.reverse();
-        peer.write_all(&len).unwrap();
-        peer.write_all(&request).unwrap();
+        answer(&len);
+        answer(&request);
         served += 1;
     }
 }

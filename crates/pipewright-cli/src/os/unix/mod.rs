@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{Mode, OFlags};
 
 pub(crate) use child::{Child, exit_in_words};
-pub(crate) use help::{EXAMPLES, SIGNALS, SINKS};
+pub(crate) use help::{ENDS, EXAMPLES, RELAY_EXAMPLES, RELAY_SIGNALS, SIGNALS, SINKS, TARGETS};
 pub(crate) use input::{Input, Waker};
 pub(crate) use open::{CreatedFifo, Opener};
 pub(crate) use relay::{Connection, join, own_stdout};

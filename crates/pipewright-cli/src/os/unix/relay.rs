@@ -14,20 +14,10 @@ use rustix::io::Errno;
 use rustix::net::Shutdown;
 
 use super::connect::{self, patiently};
-use super::{Handle, Input, Waker};
-use crate::os::Trouble;
+use super::{Handle, Input};
+use crate::os::{Ends, Trouble};
 use crate::relay::Target;
 use crate::report::named;
-
-/// Both directions of the other side.
-pub(crate) struct Ends {
-    /// What it says.
-    pub(crate) input: Input,
-    pub(crate) waker: Waker,
-    /// What it hears.
-    pub(crate) handle: Handle,
-    pub(crate) connection: Connection,
-}
 
 /// What the two directions have in common.
 #[derive(Clone)]
@@ -53,6 +43,13 @@ impl Connection {
         }
     }
 
+    /// Whether an empty message is one that the other side gets.
+    #[expect(clippy::unused_self, reason = "elsewhere it is asked")]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(crate) fn keeps_messages(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Waits until the other side neither speaks nor hears any more. False if that
     /// cannot be known: only a write into a FIFO tells.
     pub(crate) fn wait_until_gone(&self) -> bool {
@@ -71,7 +68,9 @@ impl Connection {
 }
 
 /// Opens both directions; while they are not there, again and again, for up to `limit`.
-pub(crate) fn join(target: &Target, limit: Duration) -> Result<Ends, Trouble> {
+/// Without a limit, once.
+pub(crate) fn join(target: &Target, limit: Option<Duration>) -> Result<Ends, Trouble> {
+    let limit = limit.unwrap_or_default();
     match target {
         Target::Unix(path) => socket(connect::unix(path, limit)?),
         Target::Tcp { host, port } => socket(connect::tcp(host, *port, limit)?),

@@ -12,6 +12,22 @@ pub(crate) const EXAMPLES: &str = r#"  pipewright copy.img "exec:findstr /n foo 
   producer | pipewright --lines - on-full=drop-oldest,retry=9@\\.\pipe\logs
   producer | pipewright - on-full=detach@listen:tap | consumer"#;
 
+pub(crate) const TARGETS: &str = r"  \\.\pipe\NAME   a named pipe that somebody serves, for reading and writing;
+                  //./pipe/NAME is the same";
+
+pub(crate) const ENDS: &str = "\
+Ends: a pipe is closed as a whole, so its server hears of the end of standard
+input only by --eof-message, or when the relay ends; standard output is closed
+when the server has said its last, by an empty message. The relay ends when both
+have ended, when the server has closed the pipe, or when standard output cannot
+be written.";
+
+pub(crate) const RELAY_EXAMPLES: &str = r"  pipewright relay --wait=10 //./pipe/openssh-ssh-agent
+  pipewright relay --eof-message \\.\pipe\docker_engine";
+
+pub(crate) const RELAY_SIGNALS: &str = "130 Ctrl-C, Ctrl-Break or 143 console closed
+(a second one ends at once).";
+
 /// Goes on after the first words of a line.
 pub(crate) const SIGNALS: &str = "130 Ctrl-C, Ctrl-Break
 or 143 console closed: sinks had time for what was read (a second ends at once).";

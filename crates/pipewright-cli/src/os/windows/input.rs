@@ -7,12 +7,14 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::AsHandle;
+use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
+
+use super::sys::PipeReader;
 
 pub(crate) struct Input {
     /// To ask about; the thread has its own.
@@ -50,6 +52,12 @@ impl Input {
             }
         };
         Input::from(file, source)
+    }
+
+    /// A pipe that was opened for overlapped I/O, and is written as well.
+    pub(super) fn of_pipe(pipe: OwnedHandle) -> io::Result<(Input, Waker)> {
+        let file = pipe.try_clone()?.into();
+        Input::from(file, Box::new(PipeReader::new(pipe)?))
     }
 
     fn from(file: File, mut source: Box<dyn Read + Send>) -> io::Result<(Input, Waker)> {

@@ -4,15 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::path::Path;
 use std::time::Duration;
 
 use pipewright::named_pipe::{ClientOptions, ServerOptions};
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_HANDLE};
+use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
 
-use super::{Child, Input, sys};
+use super::{Child, Handle, Input, clone_stdout, sys};
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
 
@@ -99,11 +98,10 @@ impl Opener {
     }
 
     fn open_stdout(&mut self, name: &str) -> Result<Opened, Trouble> {
+        let handle = clone_stdout().map_err(|error| {
+            Trouble::from(error).hint("standard output is closed (if NUL is meant, name it)")
+        })?;
         let stdout = io::stdout();
-        if stdout.as_handle().as_raw_handle().is_null() {
-            let hint = "standard output is closed (if NUL is meant, name it)";
-            return Err(system(ERROR_INVALID_HANDLE).hint(hint));
-        }
         let identity = match winapi_util::file::typ(&stdout)? {
             kind if kind.is_disk() => Identity::of_file(&stdout),
             kind if kind.is_pipe() => Some(Identity::StdoutPipe),
@@ -112,7 +110,6 @@ impl Opener {
         if let Some(identity) = identity {
             self.in_use.claim(identity, format!("'{name}'"))?;
         }
-        let handle = stdout.as_handle().try_clone_to_owned()?;
         Ok(Opened::now(Kind::Stdout, handle, false))
     }
 
@@ -147,21 +144,30 @@ impl Identity {
     }
 }
 
-/// A pipe that somebody serves. Without a limit, one that is not there is an error,
-/// for its name may be mistyped; a busy one is waited for, also while it is away:
-/// a server may close a pipe and make it anew for each client.
+/// A pipe that somebody serves.
 fn open_pipe(name: &Path, limit: Option<Duration>) -> Opened {
-    let name = name.to_owned();
-    let options = ClientOptions::new();
-    let opening: Opening = Box::new(move || match limit {
-        Some(Duration::ZERO) => Ok(options.open(&name, Duration::ZERO)?),
-        Some(limit) => Ok(options.wait_for_server(true).open(&name, limit)?),
-        None => match options.try_open(&name)? {
-            Some(pipe) => Ok(pipe),
-            None => Ok(options.wait_for_server(true).open(&name, Duration::MAX)?),
-        },
-    });
+    let name = native_name(name.as_os_str());
+    let opening: Opening = Box::new(move || Ok(open_in_time(&ClientOptions::new(), &name, limit)?));
     Opened::awaited(Kind::Pipe, opening)
+}
+
+/// Without a limit, a pipe that is not there is an error, for its name may be mistyped;
+/// a busy one is waited for, also while it is away: a server may close a pipe and make
+/// it anew for each client.
+pub(super) fn open_in_time(
+    options: &ClientOptions,
+    name: &OsStr,
+    limit: Option<Duration>,
+) -> io::Result<Handle> {
+    let waiting = options.clone().wait_for_server(true);
+    match limit {
+        Some(Duration::ZERO) => options.open(name, Duration::ZERO),
+        Some(limit) => waiting.open(name, limit),
+        None => match options.try_open(name)? {
+            Some(pipe) => Ok(pipe),
+            None => waiting.open(name, Duration::MAX),
+        },
+    }
 }
 
 fn serve_pipe(name: &OsStr, limit: Option<Duration>) -> Result<Opened, Trouble> {
@@ -214,11 +220,22 @@ fn full_name(name: &OsStr) -> OsString {
     full
 }
 
+/// The name of a pipe with the prefix that all have, if it was typed with slashes, as
+/// shells want it for which a backslash is something else.
+pub(super) fn native_name(name: &OsStr) -> OsString {
+    let Some(b"//./pipe/") = name.as_encoded_bytes().get(..PIPES.len()) else {
+        return name.to_owned();
+    };
+    let mut native = OsString::from(PIPES);
+    native.push(super::tail(name, PIPES.len()));
+    native
+}
+
 /// Whether a path is that of a pipe, on this computer or another one, as the system
 /// would read it: in any case, and with slashes of either kind. Which of these are
 /// refused is for the check to say that every name of a pipe undergoes; none is opened
 /// as a file.
-fn is_pipe_name(path: &OsStr) -> bool {
+pub(crate) fn is_pipe_name(path: &OsStr) -> bool {
     let folded: Vec<u8> = path
         .as_encoded_bytes()
         .iter()
@@ -265,6 +282,20 @@ mod tests {
             "",
         ] {
             assert!(!is_pipe_name(OsStr::new(file)), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_may_be_typed_with_slashes() {
+        for (typed, native) in [
+            ("//./pipe/agent", r"\\.\pipe\agent"),
+            ("//./pipe/ä@b", r"\\.\pipe\ä@b"),
+            // What follows is left to the check that every name undergoes.
+            ("//./pipe/a/b", r"\\.\pipe\a/b"),
+            (r"\\.\pipe\agent", r"\\.\pipe\agent"),
+            ("//./pip", "//./pip"),
+        ] {
+            assert_eq!(native_name(OsStr::new(typed)), native, "{typed}");
         }
     }
 

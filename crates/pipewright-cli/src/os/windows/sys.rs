@@ -4,15 +4,20 @@
 #![allow(unsafe_code, reason = "the one place for it")]
 
 use std::fs::File;
-use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
+use std::io::{self, Read};
+use std::os::windows::io::{
+    AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle,
+};
 use std::process::Child;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{
-    CloseHandle, HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation,
+    CloseHandle, ERROR_BROKEN_PIPE, ERROR_IO_PENDING, ERROR_MORE_DATA, ERROR_PIPE_NOT_CONNECTED,
+    GetLastError, HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, STATUS_PENDING,
+    SetHandleInformation,
 };
+use windows_sys::Win32::Storage::FileSystem::ReadFile;
 use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
     SetStdHandle,
@@ -20,10 +25,14 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
+use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, TerminateJobObject,
 };
-use windows_sys::Win32::System::Threading::{OpenThread, ResumeThread, THREAD_SUSPEND_RESUME};
+use windows_sys::Win32::System::Pipes::{GetNamedPipeInfo, PIPE_TYPE_MESSAGE};
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, OpenThread, ResumeThread, THREAD_SUSPEND_RESUME,
+};
 use windows_sys::core::BOOL;
 
 /// What is told of console events; says whether the event is dealt with.
@@ -152,6 +161,109 @@ fn resume(process: &Child) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// The reading of a pipe that was opened for overlapped I/O: with an event of its own,
+/// so that it does not take the end of a write to the same pipe for its own.
+pub(super) struct PipeReader {
+    pipe: OwnedHandle,
+    event: OwnedHandle,
+}
+
+impl PipeReader {
+    pub(super) fn new(pipe: OwnedHandle) -> io::Result<PipeReader> {
+        // SAFETY: null stands for the defaults: not inheritable, and without a name.
+        let event = unsafe { CreateEventW(null(), 1, 0, null()) };
+        if event.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was just made, and is ours.
+        let event = unsafe { OwnedHandle::from_raw_handle(event) };
+        Ok(PipeReader { pipe, event })
+    }
+
+    /// Reads what there is, or one message, or the next part of one; waits until there
+    /// is something. `None`: the other side has gone.
+    ///
+    /// An empty message is 0 bytes ("ReadFile function").
+    pub(super) fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let pipe = self.pipe.as_raw_handle();
+        let most = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        let mut overlapped = OVERLAPPED {
+            hEvent: self.event.as_raw_handle(),
+            ..OVERLAPPED::default()
+        };
+        let block = &raw mut overlapped;
+        // SAFETY: the handles are open, for `self` owns them. The buffer and the block
+        // are there until the read is over: this function does not return before.
+        let done = unsafe { ReadFile(pipe, buffer.as_mut_ptr(), most, null_mut(), block) };
+        // In these cases, and if it is done, there is a read, and an account of it.
+        match code(done) {
+            0 | ERROR_IO_PENDING | ERROR_MORE_DATA => {}
+            code => return gone_or(code),
+        }
+        let mut len = 0;
+        // SAFETY: the read of above, whose block and handles are still there.
+        let done = unsafe { GetOverlappedResult(pipe, block, &raw mut len, 1) };
+        let answer = code(done);
+        // SAFETY: the block is still there. The system writes to it, so it is read as it
+        // is now.
+        if unsafe { (&raw const overlapped.Internal).read_volatile() } == PENDING {
+            // It could not be waited for, and writes to memory that is about to be
+            // somebody else's.
+            std::process::abort();
+        }
+        match answer {
+            // The rest of a message comes with the next read.
+            0 | ERROR_MORE_DATA => Ok(Some(len as usize)),
+            code => gone_or(code),
+        }
+    }
+}
+
+impl Read for PipeReader {
+    /// Nothing is read where the other side says that this was all: by an empty message,
+    /// or by going.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(self.read_some(buffer)?.unwrap_or(0))
+    }
+}
+
+/// What `Internal` holds while the I/O is under way ("OVERLAPPED structure").
+const PENDING: usize = STATUS_PENDING as usize;
+
+/// The codes of a read from a pipe that was closed or disconnected.
+fn gone_or(code: u32) -> io::Result<Option<usize>> {
+    match code {
+        ERROR_BROKEN_PIPE | ERROR_PIPE_NOT_CONNECTED => Ok(None),
+        code => Err(io::Error::from_raw_os_error(code.cast_signed())),
+    }
+}
+
+/// Whether what is written to a pipe keeps its boundaries.
+pub(super) fn keeps_messages(pipe: BorrowedHandle<'_>) -> io::Result<bool> {
+    let mut flags = 0;
+    // SAFETY: the handle is open while it is borrowed; `flags` lives for the call, and
+    // the other pointers may be null ("GetNamedPipeInfo").
+    check(unsafe {
+        GetNamedPipeInfo(
+            pipe.as_raw_handle(),
+            &raw mut flags,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+        )
+    })?;
+    Ok(flags & PIPE_TYPE_MESSAGE != 0)
+}
+
+/// The system's code for what a call of this thread just answered; 0 if it went well.
+fn code(done: BOOL) -> u32 {
+    if done != 0 {
+        return 0;
+    }
+    // SAFETY: it has no conditions.
+    unsafe { GetLastError() }
 }
 
 fn check(done: BOOL) -> io::Result<()> {

@@ -24,7 +24,8 @@ use crate::report::{Report, named};
 use crate::sink::Sink;
 use crate::spec::Target;
 
-/// The time to drain after a signal, unless set.
+/// The time to drain after a signal, and for a first reader to come after the end of the
+/// input, unless set.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How long what was stopped may take to say so. A writer does at once, unless
@@ -92,6 +93,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
         copied: None,
         interrupted: None,
         deadline: None,
+        readers_until: None,
         stopped: false,
     };
     let lanes = conductor
@@ -125,6 +127,8 @@ struct Conductor {
     interrupted: Option<Signal>,
     /// When the current stage is broken off.
     deadline: Option<Instant>,
+    /// When sinks that listen without a limit of their own give up on a first reader.
+    readers_until: Option<Instant>,
     /// Everything was told to stop; what has not stopped by the deadline is left
     /// behind.
     stopped: bool,
@@ -147,6 +151,12 @@ impl Conductor {
                 }
                 self.stop();
             }
+            if self.readers_until.is_some_and(|until| until <= now) {
+                self.readers_until = None;
+                for sink in self.sinks.iter_mut().filter(|sink| !sink.has_limit()) {
+                    sink.give_up_first_reader();
+                }
+            }
             for sink in &mut self.sinks {
                 sink.retry(now, &self.opener, &self.sender);
             }
@@ -163,7 +173,8 @@ impl Conductor {
     /// The next event, or `None` if there is something else to do first.
     fn next_event(&self) -> Option<Event> {
         let retries = self.sinks.iter().filter_map(Sink::retry_at);
-        let Some(next) = retries.chain(self.deadline).chain(self.view.next()).min() else {
+        let stages = self.deadline.into_iter().chain(self.readers_until);
+        let Some(next) = retries.chain(stages).chain(self.view.next()).min() else {
             return self.events.recv().ok();
         };
         let left = next.saturating_duration_since(Instant::now());
@@ -198,6 +209,9 @@ impl Conductor {
         self.copied = Some(end);
         if self.deadline.is_none() {
             self.deadline = self.linger.and_then(from_now);
+            // Without a limit, whoever reads has all the time there is. Who has not come
+            // yet may never come.
+            self.readers_until = from_now(self.linger.unwrap_or(LINGER));
         }
         self.finish();
     }
@@ -234,6 +248,9 @@ impl Conductor {
         self.deadline = from_now(GRACE);
         self.stopper.stop();
         for sink in &mut self.sinks {
+            if self.interrupted.is_none() {
+                sink.give_up_first_reader();
+            }
             if !sink.is_settled() {
                 sink.stop();
             }

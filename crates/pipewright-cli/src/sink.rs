@@ -179,6 +179,14 @@ impl Sink {
         }
     }
 
+    /// If it listens, and nobody has ever come to read: the run does not wait for that.
+    pub(crate) fn give_up_first_reader(&mut self) {
+        if self.awaited && self.kind == Kind::Listen && self.retry.count() == 0 {
+            let what = "nobody has opened it for reading, and the input has ended";
+            self.fail(Trouble::own(what));
+        }
+    }
+
     /// It will not get anything more.
     fn fail(&mut self, trouble: Trouble) {
         self.awaited = false;
@@ -283,6 +291,11 @@ impl Sink {
     /// Whether more data can reach it.
     pub(crate) fn takes_data(&self) -> bool {
         !self.over
+    }
+
+    /// Whether it waits for its reader only for so long.
+    pub(crate) fn has_limit(&self) -> bool {
+        self.connect_timeout.is_some()
     }
 
     /// Whether nothing more is going to happen to it. The command of a detached

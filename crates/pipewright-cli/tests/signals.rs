@@ -7,7 +7,7 @@ mod common;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use common::system::{INTERRUPT, TERMINATED};
+use common::system::{INTERRUPT, TERMINATED, Tap};
 use common::{Folder, MIB, assert_same, helper, random, read_all};
 
 #[test]
@@ -136,6 +136,34 @@ fn the_linger_time_also_counts_from_the_end_of_the_input() {
     assert_eq!(ended.code, 1);
     assert_eq!(ended.stdout.len(), MIB);
     assert_eq!(ended.outcome(1), "stopped");
+}
+
+#[test]
+fn a_reader_that_never_comes_does_not_keep_the_run_after_the_end_of_the_input() {
+    let folder = Folder::new();
+    let patient = format!(
+        "name=patient,connect-timeout=7s@listen:{}",
+        Tap::new(3000).name()
+    );
+    let ended = folder.run(&["-", &folder.tap(""), &patient], b"data");
+    assert_eq!((ended.code, &ended.stdout[..]), (1, &b"data"[..]));
+    let complaint = ended.complaint("stalled");
+    assert!(complaint.contains("the input has ended"), "{complaint}");
+    assert!(complaint.contains("it got 0 bytes, 4 more were queued"));
+    assert_eq!((ended.outcome(1), ended.count(1, "unsent")), ("failed", 4));
+    // Whoever said how long has that time.
+    let complaint = ended.complaint("patient");
+    assert!(!complaint.contains("the input has ended"), "{complaint}");
+    assert_eq!(ended.outcome(2), "failed");
+}
+
+#[test]
+fn the_linger_time_is_also_that_for_a_first_reader() {
+    let folder = Folder::new();
+    let ended = folder.run(&["--linger=100ms", "-", &folder.tap("")], b"data");
+    assert_eq!((ended.code, ended.outcome(1)), (1, "failed"));
+    let complaint = ended.complaint("stalled");
+    assert!(complaint.contains("the input has ended"), "{complaint}");
 }
 
 #[test]

@@ -89,6 +89,68 @@ fn the_completions_name_every_option_of_the_help() {
     }
 }
 
+/// What bash offers for the last word, as its own completion asks for it: by the function
+/// that the script has registered.
+#[cfg(unix)]
+fn offered(script: &std::path::Path, words: &[&str]) -> Vec<String> {
+    let ask = r#"
+        script=$1; shift
+        source "$script" || exit
+        registered=$(complete -p pipewright) || exit
+        function=${registered##* -F }; function=${function%% *}
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+        "$function" pipewright "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = Command::new("bash")
+        .args(["--norc", "--noprofile", "-c", ask, "bash"])
+        .arg(script)
+        .args(words)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+    assert!(output.status.success(), "{words:?}");
+    let words = String::from_utf8(output.stdout).unwrap();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_options_their_values_and_files() {
+    if let Err(error) = Command::new("bash").arg("--version").output() {
+        eprintln!("skipped: bash cannot be run here ({error})");
+        return;
+    }
+    let folder = common::Folder::new();
+    folder.write(
+        "complete",
+        pipewright(&["--generate", "complete-bash"]).as_bytes(),
+    );
+    let script = folder.path("complete");
+    let typed = script.to_str().unwrap();
+    let begun = &typed[..typed.len() - 2];
+    for (words, expected) in [
+        (&["pipewright", "--connect"][..], &["--connect-timeout"][..]),
+        (&["pipewright", "re"], &["relay"]),
+        (
+            &["pipewright", "-", "--stats"],
+            &["--stats", "--stats-file"],
+        ),
+        (
+            &["pipewright", "--on-full", "drop"],
+            &["drop-newest", "drop-oldest"],
+        ),
+        (&["pipewright", "--stats", ""], &["text", "json"]),
+        (&["pipewright", "--input", begun], &[typed]),
+        (&["pipewright", "relay", "--ex"], &["--exit-on-eof"]),
+        (&["pipewright", "relay", "--exit-on-eof", "t"], &["target"]),
+        // Left to bash, which knows files.
+        (&["pipewright", "-", begun], &[]),
+    ] {
+        assert_eq!(offered(&script, words), expected, "{words:?}");
+    }
+}
+
 #[test]
 fn a_generated_text_is_asked_for_alone() {
     let output = Command::new(common::binary())

@@ -92,6 +92,7 @@ fn the_completions_name_every_option_of_the_help() {
 /// What bash offers for the last word, as its own completion asks for it: by the function
 /// that the script has registered.
 #[cfg(unix)]
+#[cfg(test)]
 fn offered(script: &std::path::Path, words: &[&str]) -> Vec<String> {
     let ask = r#"
         script=$1; shift

@@ -20,6 +20,9 @@ pub const JOIN_MAX: usize = 2 * 1024;
 /// The size to which small messages are copied together.
 const BLOCK: usize = 64 * 1024;
 
+/// How much of a block is touched before it is filled, in bytes.
+const AHEAD: usize = 1024;
+
 /// # Invariants
 ///
 /// * `len` is the sum of all chunks and of `tail`.
@@ -60,10 +63,22 @@ impl Queue {
         self.len += slice.len() as u64;
         let room = self.tail.capacity().min(BLOCK);
         if slice.len() <= room.saturating_sub(self.tail.len()) {
+            if slice.len() < AHEAD && self.tail.len() % AHEAD < slice.len() {
+                self.touch_ahead(room);
+            }
             self.tail.extend_from_slice(slice);
         } else {
             self.join_blocks(slice);
         }
+    }
+
+    /// Writes to the memory of the next messages. A block that is used again was last
+    /// read by another processor, and has to be fetched back line by line. The sender's
+    /// lock waits for each line that was written before; so it fetches many at once.
+    fn touch_ahead(&mut self, room: usize) {
+        let len = self.tail.len();
+        self.tail.resize((len + AHEAD).min(room), 0);
+        self.tail.truncate(len);
     }
 
     /// Appends a copy of `slice` to as many blocks as it takes.

@@ -15,13 +15,11 @@ use std::thread;
 use std::time::Duration;
 
 use pipewright::PipeWriter;
-use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use common::accounts::until_stalled;
 use common::data::{read_exact, read_stream, stream};
 use common::ends::{anonymous, small_pipe};
-use common::process::{handles, threads};
+use common::process::{handles, memory, threads};
 use common::{LONG, until, watched};
 use windows_counts::{by_itself, counted};
 
@@ -88,23 +86,11 @@ fn handles_and_threads_are_as_many_after_10_000_writers_as_before() {
 fn memory_is_as_much_after_20_000_writers_as_before() {
     by_itself(|| {
         use_many(small_pipe, 2000);
-        let before = committed();
+        let before = memory();
         use_many(small_pipe, 20_000);
         // What the last ones have in flight goes in its own time.
-        watched(|| until(|| committed() < before + (1 << 20)));
+        watched(|| until(|| memory() < before + (1 << 20)));
     });
-}
-
-/// What the process has asked of the system, in bytes.
-fn committed() -> usize {
-    let mut counters = PROCESS_MEMORY_COUNTERS::default();
-    let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).unwrap();
-    // SAFETY: it has no conditions.
-    let me = unsafe { GetCurrentProcess() };
-    // SAFETY: the record lives for the call, and has the size that is said.
-    let done = unsafe { K32GetProcessMemoryInfo(me, &raw mut counters, size) };
-    assert_ne!(done, 0);
-    counters.PagefileUsage
 }
 
 #[test]

@@ -40,6 +40,24 @@ pub(crate) fn assert_heard(heard: u64, written: u64, in_doubt: u64) {
     );
 }
 
+/// What a reader has got when it went, or heard the end.
+pub(crate) struct Heard {
+    pub(crate) len: u64,
+    pub(crate) is_all: bool,
+}
+
+impl Heard {
+    /// It may have gone before it had read all, but it has no more than there is.
+    #[track_caller]
+    pub(crate) fn assert_fits(&self, end: &Progress) {
+        if self.is_all {
+            assert_heard(self.len, end.written, end.in_doubt);
+        } else {
+            assert!(self.len <= end.written + end.in_doubt, "{end:?}");
+        }
+    }
+}
+
 /// What was handed back goes on where the written part of the stream ends, and fills it
 /// up to what was accepted.
 #[track_caller]

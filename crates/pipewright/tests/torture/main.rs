@@ -4,7 +4,6 @@
 //!
 //! `PIPEWRIGHT_TORTURE=5` does five times as much of it, and so on.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,13 +13,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod cycles;
 mod dying;
 mod monkey;
 mod resumed;
 mod senders;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod stalled;
 mod zoo;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// How many threads there are.
 pub(crate) fn threads() -> usize {
@@ -92,8 +93,26 @@ pub(crate) fn raise_handle_limit(wanted: u64) -> u64 {
 }
 
 /// How long a thread has been running on a processor.
-pub(crate) fn cpu_time(task: &str) -> std::time::Duration {
+pub(crate) fn cpu_time(task: &str) -> Duration {
     let times = fs::read_to_string(format!("{task}/schedstat")).unwrap();
     let running = times.split_ascii_whitespace().next().unwrap();
-    std::time::Duration::from_nanos(running.parse().unwrap())
+    Duration::from_nanos(running.parse().unwrap())
+}
+
+/// How long all threads of the process have been.
+pub(crate) fn cpu_time_of_all() -> Duration {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .map(|task| cpu_time(task.unwrap().path().to_str().unwrap()))
+        .sum()
+}
+
+/// How much memory the process has that is its own, in bytes.
+pub(crate) fn memory() -> usize {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kilobytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    kilobytes.parse::<usize>().unwrap() * 1024
 }

@@ -5,13 +5,15 @@ use std::ptr;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    FILETIME, GetHandleInformation, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, LocalFree,
+    FILETIME, GetHandleInformation, HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, LocalFree,
 };
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
+use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
-    GetThreadDescription, GetThreadTimes, OpenThread, THREAD_QUERY_LIMITED_INFORMATION,
+    GetCurrentProcess, GetProcessTimes, GetThreadDescription, GetThreadTimes, OpenThread,
+    THREAD_QUERY_LIMITED_INFORMATION,
 };
 
 /// How many threads there are.
@@ -75,9 +77,42 @@ pub(crate) fn cpu_time(id: &u32) -> Duration {
         GetThreadTimes(thread.as_raw_handle(), created, exited, kernel, user)
     };
     assert_ne!(known, 0);
-    let hundreds =
-        |time: FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
-    Duration::from_nanos(100 * (hundreds(kernel) + hundreds(user)))
+    length(kernel) + length(user)
+}
+
+/// How long all threads of the process have been.
+pub(crate) fn cpu_time_of_all() -> Duration {
+    let [mut created, mut exited, mut kernel, mut user] = [FILETIME::default(); 4];
+    let (created, exited) = (&raw mut created, &raw mut exited);
+    // SAFETY: a process may ask about itself; the places live for the call.
+    let known = unsafe {
+        let (kernel, user) = (&raw mut kernel, &raw mut user);
+        GetProcessTimes(this_process(), created, exited, kernel, user)
+    };
+    assert_ne!(known, 0);
+    length(kernel) + length(user)
+}
+
+fn length(time: FILETIME) -> Duration {
+    let hundreds = u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+    Duration::from_nanos(100 * hundreds)
+}
+
+/// How much memory the process has asked the system for, in bytes.
+pub(crate) fn memory() -> usize {
+    let mut counters = PROCESS_MEMORY_COUNTERS::default();
+    let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).unwrap();
+    // SAFETY: a process may ask about itself; the record lives for the call, and has
+    // the size that is said.
+    let known = unsafe { K32GetProcessMemoryInfo(this_process(), &raw mut counters, size) };
+    assert_ne!(known, 0);
+    counters.PagefileUsage
+}
+
+/// A value that stands for this process, and is never closed.
+fn this_process() -> HANDLE {
+    // SAFETY: it has no conditions.
+    unsafe { GetCurrentProcess() }
 }
 
 /// How often a thread has gone to sleep by itself is not told; how long it ran is.

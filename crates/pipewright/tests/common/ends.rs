@@ -6,7 +6,8 @@
 //!   nothing until somebody reads; `fill(pipe)`, which makes it so;
 //! * `on_a_thread(build)`, a writer that has a thread of its own, and `ON_A_THREAD`,
 //!   how much its pipe takes before the thread has to wait;
-//! * `stallables()`, one of each kind that a slow reader can stall;
+//! * `stallables()`, one of each kind that a slow reader can stall; `tight()`, more of
+//!   them, of which a reader may have a part of an operation that is cancelled;
 //! * `duplicate`, `write_raw`, `raw` and `label` of a handle; `NULL`, the device that
 //!   takes everything;
 //! * `read_what_is_there`, for readers that must not wait.

@@ -11,10 +11,10 @@ use pipewright::{Builder, CloseError, Outcome, PipeWriter, Progress, Unsent};
 
 use crate::common::accounts::{Heard, assert_balanced, assert_unsent};
 use crate::common::data::assert_stream;
-use crate::common::ends::{on_a_thread, stallables};
+use crate::common::ends::on_a_thread;
 use crate::common::{LONG, Random, rounds, watched};
 use crate::senders::Senders;
-use crate::times;
+use crate::{kinds, times};
 
 /// Reads up to a random byte; stops there a while, or at once for good.
 fn read_some(mut reader: impl Read, random: &mut Random) -> Heard {
@@ -121,10 +121,10 @@ fn send_until_it_ends<R: Read + Send + 'static>(
 
 #[test]
 fn a_reader_that_dies_at_any_byte_leaves_exact_accounts_on_every_kind_of_pipe() {
-    for kind in 0..stallables().len() {
+    for kind in 0..kinds().len() {
         rounds(times(60), |random| {
             watched(|| {
-                let stallable = stallables().swap_remove(kind);
+                let stallable = kinds().swap_remove(kind);
                 send_until_it_ends(random, |builder| {
                     (stallable.reader, builder.build(stallable.pipe).unwrap())
                 });

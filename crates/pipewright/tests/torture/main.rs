@@ -23,6 +23,13 @@ mod senders;
 mod stalled;
 mod zoo;
 
+use common::ends::{Stallable, stallables, tight};
+
+/// One of each kind of pipe that a slow reader can stall.
+fn kinds() -> Vec<Stallable> {
+    stallables().into_iter().chain(tight()).collect()
+}
+
 /// How often something is done: as often as this, or so many times as often.
 fn times(often: u64) -> u64 {
     let factor = std::env::var("PIPEWRIGHT_TORTURE").map_or(1, |factor| factor.parse().unwrap());

@@ -15,10 +15,10 @@ use pipewright::{PipeWriter, Unsent};
 
 use crate::common::accounts::{assert_balanced, in_doubt};
 use crate::common::data::{assert_stream, stream};
-use crate::common::ends::{Pipe, duplicate, on_a_thread, stallables};
+use crate::common::ends::{Pipe, duplicate, on_a_thread};
 use crate::common::{LONG, Random, rounds, until, watched};
 use crate::senders::Senders;
-use crate::times;
+use crate::{kinds, times};
 
 /// A slow reader, and how far it is.
 struct Reading {
@@ -192,10 +192,10 @@ fn through_many_writers(pipe: &Pipe, first: Option<PipeWriter>, random: &mut Ran
 
 #[test]
 fn what_a_stopped_writer_gives_back_completes_the_stream_on_every_kind_of_pipe() {
-    for kind in 0..stallables().len() {
+    for kind in 0..kinds().len() {
         rounds(times(12), |random| {
             watched(|| {
-                let stallable = stallables().swap_remove(kind);
+                let stallable = kinds().swap_remove(kind);
                 let reading = Reading::start(stallable.reader, random);
                 let parts = through_many_writers(&stallable.pipe, None, random);
                 assert_read(&reading.finish(&parts, stallable.pipe), &parts);

@@ -33,7 +33,7 @@ fn stalled() -> (PipeWriter, File) {
 
 #[test]
 fn a_thousand_stalled_writers_cost_no_time_of_the_processor() {
-    const STALL: Duration = Duration::from_millis(300);
+    const STALL: Duration = Duration::from_secs(1);
     alone(|| {
         raise_handle_limit(4 * WRITERS as u64);
         let writers: Vec<_> = (0..WRITERS).map(|_| stalled()).collect();
@@ -100,7 +100,7 @@ fn a_thousand_stalled_writers_cost_no_time_of_the_processor() {
             thread::sleep(STALL);
             let spent = cpu_time_of_all() - before;
             assert!(
-                spent * 10 < since.elapsed(),
+                spent * 50 < since.elapsed(),
                 "{spent:?} of a processor's time for nothing"
             );
             let woken = naps(&reactor) - last.0;

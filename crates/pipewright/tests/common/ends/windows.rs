@@ -123,6 +123,26 @@ pub(crate) fn stallables() -> Vec<Stallable> {
     .into()
 }
 
+/// Pipes whose buffer is smaller than an operation: the reader may take a part of one
+/// that is pending, which is in doubt if it is cancelled then. One that fits into the
+/// buffer is over before the reader comes to it (seen on Wine 10).
+pub(crate) fn tight() -> Vec<Stallable> {
+    let tight = Named {
+        buffer: 100,
+        ..Named::DEFAULT
+    };
+    let synchronous = Named {
+        overlapped: false,
+        ..tight
+    };
+    [
+        ("tight named pipe", tight.pair()),
+        ("tight synchronous named pipe", synchronous.pair()),
+    ]
+    .map(|(kind, (reader, pipe))| stallable(kind, reader, pipe))
+    .into()
+}
+
 /// How a named pipe is made.
 #[derive(Clone, Copy)]
 pub(crate) struct Named {

@@ -4,7 +4,7 @@
 #   scripts/fuzz.sh TARGET [RUNS]    grows inputs from fuzz/corpus/TARGET; without RUNS,
 #                                    until it is interrupted or finds something
 #   scripts/fuzz.sh TARGET FILE      shows what one input means, and runs it
-#   scripts/fuzz.sh --keep TARGET    keeps of all that was grown what reaches the same
+#   scripts/fuzz.sh --keep TARGET    keeps of all that was grown as few as reach the same
 #                                    branches, in fuzz/corpus/TARGET
 #   scripts/fuzz.sh                  what CI does: lints, then for each target the corpus
 #                                    and a fixed number of inputs grown from it
@@ -57,7 +57,7 @@ case ${1:-} in
     kept=target/fuzz/$2/kept
     rm -rf "$kept"
     mkdir -p "$kept"
-    run "$2" -merge=1 "$kept" "fuzz/corpus/$2" "target/fuzz/$2/grown"
+    run "$2" -set_cover_merge=1 "$kept" "fuzz/corpus/$2" "target/fuzz/$2/grown"
     rm -rf "fuzz/corpus/$2"
     mv "$kept" "fuzz/corpus/$2"
     ;;

@@ -281,3 +281,27 @@ fn a_handle_that_is_upgraded_while_the_last_one_goes_is_whole_or_not_there() {
         assert_eq!(account.closed, 1);
     });
 }
+
+#[test]
+fn a_pipe_that_is_attached_while_the_writer_is_stopped_is_closed_once() {
+    explore(|| {
+        let kernel = kernel([STALLED]);
+        let (writer, accepted) = (PipeWriter::unattached(), Accepted::default());
+        accepted.send(&writer, "abc");
+        let attacher = {
+            let (writer, pipe) = (writer.clone(), kernel.pipe());
+            thread::spawn(move || writer.attach(pipe).is_ok())
+        };
+        writer.cancel();
+        let attached = attacher.join().unwrap();
+        while kernel.step(0) {}
+        let summary = writer.wait_ended(LONG).unwrap();
+        assert!(matches!(summary.outcome, Outcome::Stopped));
+        let account = kernel.account();
+        assert_eq!(account.closed, 1);
+        assert!(attached || account.operations == 0);
+        let unsent = writer.take_unsent().unwrap();
+        let audited = account.audit(&accepted.stream(), &writer.progress(), Some(&unsent));
+        assert_eq!(audited, Ok(()));
+    });
+}

@@ -195,6 +195,10 @@ impl State {
                 Submitted::NotReady(operation)
             }
             End::Exhausted(code) => Submitted::Exhausted(operation, Failure::Os(code)),
+            End::ExhaustedBeyond(bytes, code) if operation.len() > bytes => {
+                self.end(operation, End::Exhausted(code))
+            }
+            End::ExhaustedBeyond(..) => self.end(operation, End::Took(usize::MAX)),
             End::Failed(fault) => self.fail(operation, fault),
         }
     }

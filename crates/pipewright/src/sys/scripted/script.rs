@@ -76,6 +76,8 @@ pub enum End {
     NotReady(Ready),
     /// The system lacks resources, with this code.
     Exhausted(i32),
+    /// The same for an operation of more bytes; it takes all of a smaller one.
+    ExhaustedBeyond(usize, i32),
     /// It failed.
     Failed(Fault),
 }

@@ -82,6 +82,29 @@ fn a_lack_of_resources_that_passes_costs_no_byte() {
 }
 
 #[test]
+fn a_lack_of_resources_that_goes_away_for_smaller_operations_costs_no_byte() {
+    watched(|| {
+        // It bears this many bytes at once, and never more.
+        for bears in [9, 5, 4, 3, 1] {
+            let end = End::ExhaustedBeyond(bears, 1450);
+            for answer in [Answer::Now(end), Answer::Ends(end)] {
+                let (kernel, writer, told) = writing([answer; 200]);
+                writer.finish();
+                until(|| {
+                    settle(&kernel);
+                    kernel.account().detached
+                });
+                let progress = audit(&kernel, &writer, &told);
+                assert!(matches!(progress.outcome, Some(Outcome::Closed)));
+                assert_eq!(kernel.account().received, stream(0, 25));
+                // At most 10, 5, 2 and 1 are tried for each byte.
+                assert!(kernel.account().operations <= 25 * 4, "{kernel:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_pipe_that_takes_a_byte_at_a_time_gets_the_whole_stream() {
     watched(|| {
         let ends = [

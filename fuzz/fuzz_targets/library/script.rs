@@ -131,7 +131,8 @@ fn end(input: &mut Unstructured) -> Result<End> {
         9..=15 => End::NotReady(Ready::Later),
         16..=18 => End::NotReady(Ready::AtOnce),
         19 => End::NotReady(Ready::Fails(24)),
-        20..=22 => End::Exhausted(12),
+        20 | 21 => End::Exhausted(12),
+        22 => End::ExhaustedBeyond(input.int_in_range(0..=5_000)?, 12),
         23 => End::Failed(Fault {
             code: 32,
             counted: input.int_in_range(0..=3_000)?,

@@ -4,6 +4,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// A thread: its folder in /proc.
+pub(crate) type Thread = String;
+
 /// How many threads there are.
 pub(crate) fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
@@ -20,8 +23,8 @@ pub(crate) fn handles() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
-/// The threads with this name: their folders in /proc.
-pub(crate) fn threads_named(name: &str) -> Vec<String> {
+/// The threads with this name.
+pub(crate) fn threads_named(name: &str) -> Vec<Thread> {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     tasks
         .filter_map(|task| {

@@ -16,6 +16,9 @@ use windows_sys::Win32::System::Threading::{
     THREAD_QUERY_LIMITED_INFORMATION,
 };
 
+/// A thread: its number.
+pub(crate) type Thread = u32;
+
 /// How many threads there are.
 pub(crate) fn threads() -> usize {
     thread_ids().len()
@@ -54,8 +57,8 @@ fn open_handles() -> impl Iterator<Item = (usize, u32)> {
     })
 }
 
-/// The threads with this name: their numbers.
-pub(crate) fn threads_named(name: &str) -> Vec<u32> {
+/// The threads with this name.
+pub(crate) fn threads_named(name: &str) -> Vec<Thread> {
     let mut ids = thread_ids();
     ids.retain(|id| open(*id).is_some_and(|thread| description(&thread) == name));
     ids

@@ -23,5 +23,7 @@ if [ -d "$sysroot" ]; then
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS="--sysroot $sysroot ${CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS:-}"
     # Documentation tests are compiled by rustdoc, which has its own flags.
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTDOCFLAGS="--sysroot $sysroot ${CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTDOCFLAGS:-}"
+    # That library has no bitcode, which optimising at link time would need of it.
+    export CARGO_PROFILE_RELEASE_LTO=false
 fi
 cargo "$command" "$@"

@@ -36,6 +36,11 @@ pub(crate) struct Options {
     #[cfg(unix)]
     #[arg(long, value_name = "PATH")]
     pub(crate) command: Option<PathBuf>,
+
+    /// The Qt6Core.dll of a Qt 6 built for Microsoft's compiler, to measure Qt too
+    #[cfg(windows)]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qt6core: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug)]

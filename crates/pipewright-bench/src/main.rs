@@ -70,6 +70,10 @@ fn main() -> ExitCode {
 
 fn benchmark() -> io::Result<()> {
     let options = args::parse();
+    #[cfg(windows)]
+    if let Some(path) = &options.qt6core {
+        contenders::qt::give(path)?;
+    }
     for scenario in options.scenarios() {
         let findings = scenario.run(&options)?;
         report::print(scenario, &findings, &options)?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::args::Options;
+use crate::contenders::{self, LeftOut};
 use crate::measure::Spread;
 use crate::os;
 use crate::plot::{self, Picture};
@@ -105,6 +106,9 @@ pub(crate) fn print(scenario: Scenario, findings: &Findings, options: &Options) 
             out,
             "A quick run: it shows that the measurement works, and no more.\n"
         )?;
+    }
+    if let Some(LeftOut { name, why }) = contenders::left_out() {
+        writeln!(out, "{name} is left out: {why}.\n")?;
     }
     for table in &findings.tables {
         table.write(&mut out)?;

@@ -84,6 +84,8 @@ pub(crate) fn tell(outcome: &impl Serialize) -> io::Result<()> {
 /// Runs a trial in a process of its own.
 pub(crate) fn measure<T: DeserializeOwned>(trial: Trial) -> io::Result<T> {
     let mut command = Role::Trial(trial).command()?;
+    #[cfg(windows)]
+    crate::contenders::qt::pass_on(&mut command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

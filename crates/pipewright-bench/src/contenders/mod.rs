@@ -9,6 +9,8 @@ mod joining;
 #[cfg(unix)]
 mod mio;
 mod pipewright;
+#[cfg(windows)]
+pub(crate) mod qt;
 mod raw;
 mod tokio;
 
@@ -70,7 +72,7 @@ pub(crate) trait Call {
 /// Writes a chunk to each of many pipes, so many times, and closes them.
 pub(crate) type Many = Box<dyn FnOnce(&Bytes, usize) -> io::Result<()>>;
 
-/// All contenders of this system, the reference first.
+/// All contenders that this system can have, the reference first.
 pub(crate) const ALL: &[Contender] = &[
     raw::CONTENDER,
     pipewright::CONTENDER,
@@ -82,17 +84,36 @@ pub(crate) const ALL: &[Contender] = &[
     channel::CONTENDER,
     joining::CONTENDER,
     buf_writer::CONTENDER,
+    #[cfg(windows)]
+    qt::CONTENDER,
 ];
+
+/// A contender that is not here, and why.
+pub(crate) struct LeftOut {
+    pub(crate) name: &'static str,
+    pub(crate) why: &'static str,
+}
+
+#[cfg(windows)]
+pub(crate) use qt::left_out;
+
+/// All are.
+#[cfg(unix)]
+pub(crate) fn left_out() -> Option<LeftOut> {
+    None
+}
 
 pub(crate) fn find(name: &str) -> io::Result<&'static Contender> {
     let found = ALL.iter().find(|contender| contender.name == name);
     found.ok_or_else(|| io::Error::other(format!("there is no contender '{name}'")))
 }
 
-/// The names of those that can do something.
+/// The names of those that are here and can do something.
 pub(crate) fn names(able: impl Fn(&Contender) -> bool) -> Vec<&'static str> {
-    let able = ALL.iter().filter(|contender| able(contender));
-    able.map(|contender| contender.name).collect()
+    let left_out = left_out().map(|left_out| left_out.name);
+    let names = ALL.iter().filter(|contender| able(contender));
+    let names = names.map(|contender| contender.name);
+    names.filter(|&name| left_out != Some(name)).collect()
 }
 
 /// What a contender was asked for and cannot do.

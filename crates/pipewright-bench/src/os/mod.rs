@@ -19,6 +19,8 @@ pub(crate) use unix::*;
 #[cfg(windows)]
 mod overlapped;
 #[cfg(windows)]
+mod qt;
+#[cfg(windows)]
 mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;

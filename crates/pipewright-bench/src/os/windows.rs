@@ -14,6 +14,7 @@ use pipewright::named_pipe::ServerOptions;
 
 use super::Memory;
 pub(crate) use super::overlapped::Blocking;
+pub(crate) use super::qt::{Library, Writer};
 
 /// Where the reader finds the beginning of its pipes' names.
 const NAME: &str = "PIPEWRIGHT_BENCH_PIPE";

@@ -8,7 +8,7 @@ use std::io;
 
 use super::{reference, seconds};
 use crate::args::Options;
-use crate::contenders::{ALL, Contender};
+use crate::contenders::names;
 use crate::measure::{median, ratios};
 use crate::os;
 use crate::plot::{Axes, Lines, Picture};
@@ -33,12 +33,7 @@ pub(super) fn run(options: &Options) -> io::Result<Findings> {
     let mut lines: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
     for &wanted in options.load(PIPES, QUICK) {
         let pipes = os::most_pipes(wanted);
-        let able = |contender: &&Contender| contender.many.is_some() && contender.most >= pipes;
-        let names: Vec<_> = ALL
-            .iter()
-            .filter(able)
-            .map(|contender| contender.name)
-            .collect();
+        let names = names(|contender| contender.many.is_some() && contender.most >= pipes);
         let trial = |name: &str| {
             role::measure(Trial {
                 contender: name.to_owned(),

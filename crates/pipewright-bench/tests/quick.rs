@@ -7,6 +7,7 @@
 )]
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -49,15 +50,20 @@ fn program() -> PathBuf {
         .with_extension(env::consts::EXE_EXTENSION)
 }
 
-/// What a run prints, and the folder that it drew into.
+/// What a run prints.
 fn run(scenario: &str, expect_pictures: bool) -> String {
+    run_with(&[], scenario, expect_pictures)
+}
+
+/// With more options.
+fn run_with(options: &[&OsStr], scenario: &str, expect_pictures: bool) -> String {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("figures.json");
     let mut command = Command::new(program());
     command
         .args([scenario, "--quick", "--svg"])
         .arg(folder.path());
-    command.arg("--json").arg(&json);
+    command.arg("--json").arg(&json).args(options);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -183,4 +189,65 @@ fn a_scenario_that_does_not_exist_is_refused_with_the_names_of_those_that_do() {
     let refused = Command::new(program()).arg("none").output().unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("latency"));
+}
+
+#[cfg(windows)]
+#[test]
+fn without_its_library_qt_is_left_out_and_the_output_says_so() {
+    let printed = run("bulk", false);
+    assert!(printed.contains("Qt is left out"), "{printed}");
+    assert!(!has_row(&printed, "Qt"), "{printed}");
+}
+
+/// The library is not a part of this project: docs/performance.md says where it is had.
+#[cfg(windows)]
+#[test]
+#[ignore = "needs PIPEWRIGHT_BENCH_QT6CORE, the path of a Qt6Core.dll"]
+fn qt_delivers_what_the_others_deliver() {
+    let path = env::var_os("PIPEWRIGHT_BENCH_QT6CORE").expect("PIPEWRIGHT_BENCH_QT6CORE is set");
+    for (scenario, has_pictures) in [
+        ("small", false),
+        ("bulk", false),
+        ("latency", true),
+        ("caller", false),
+        ("many", true),
+    ] {
+        let printed = run_with(&["--qt6core".as_ref(), &path], scenario, has_pictures);
+        assert_rows(&printed, &["Qt"]);
+        assert!(!printed.contains("left out"), "{printed}");
+    }
+}
+
+#[cfg(windows)]
+#[test]
+fn a_library_that_is_not_there_is_refused_before_anything_is_measured() {
+    let refused = refusal(Path::new(r"C:\no\such\Qt6Core.dll"));
+    assert!(
+        refused.contains(r"C:\no\such\Qt6Core.dll") && refused.contains("(os error "),
+        "{refused}"
+    );
+}
+
+#[cfg(windows)]
+#[test]
+fn a_library_that_is_not_qts_is_refused_with_what_it_lacks() {
+    let system = PathBuf::from(env::var_os("SystemRoot").unwrap());
+    let refused = refusal(&system.join(r"System32\kernel32.dll"));
+    assert!(
+        refused.contains("kernel32.dll") && refused.contains("QWindowsPipeWriter"),
+        "{refused}"
+    );
+}
+
+/// What is said about a library that cannot be used.
+#[cfg(windows)]
+fn refusal(library: &Path) -> String {
+    let refused = Command::new(program())
+        .args(["bulk", "--quick", "--qt6core"])
+        .arg(library)
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    assert!(refused.stdout.is_empty(), "something was measured");
+    String::from_utf8(refused.stderr).unwrap()
 }

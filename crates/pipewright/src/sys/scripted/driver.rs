@@ -73,12 +73,13 @@ impl Inline for Scripted {
             state.breach("a write was larger than the driver takes");
         }
         let answer = state.answers.front().copied();
-        let Some(attempt) = answer.unwrap_or(Answer::takes(usize::MAX)).to_attempt() else {
+        let answer = answer.unwrap_or(Answer::takes(usize::MAX));
+        let Some(attempt) = answer.to_attempt(data.len()) else {
             state.not_ready = Some(Ready::Later);
             return Attempt::NotReady;
         };
         state.answers.pop_front();
-        if let Some(Answer::Now(End::NotReady(ready))) = answer {
+        if let Answer::Now(End::NotReady(ready)) = answer {
             state.not_ready = Some(ready);
         }
         match attempt {

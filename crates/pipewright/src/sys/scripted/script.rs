@@ -139,8 +139,8 @@ impl Answer {
         }
     }
 
-    /// As the answer to a write that did not wait, if it can be one.
-    pub(super) fn to_attempt(self) -> Option<Attempt> {
+    /// As the answer to a write of so many bytes that did not wait, if it can be one.
+    pub(super) fn to_attempt(self, len: usize) -> Option<Attempt> {
         let Answer::Now(end) = self else {
             return None;
         };
@@ -148,6 +148,10 @@ impl Answer {
             End::Took(bytes) => Some(Attempt::Wrote(bytes)),
             End::NotReady(_) => Some(Attempt::NotReady),
             End::Exhausted(code) => Some(Attempt::Exhausted(Failure::Os(code))),
+            End::ExhaustedBeyond(bytes, code) if len > bytes => {
+                Some(Attempt::Exhausted(Failure::Os(code)))
+            }
+            End::ExhaustedBeyond(..) => Some(Attempt::Wrote(len)),
             End::Failed(fault) => (fault.counted == 0 && fault.rest == Rest::Unsent)
                 .then_some(Attempt::Failed(Failure::Os(fault.code))),
         }

@@ -141,7 +141,8 @@ impl PipeWriter {
     /// Up to [`JOIN_MAX`](crate::JOIN_MAX) bytes are copied together with their
     /// neighbours; larger messages are queued as they are. If nothing is queued
     /// and nothing was written in the last microseconds, the calling thread writes
-    /// the message by itself, without waiting.
+    /// the message by itself, without waiting (not on Windows, where a thread's writes
+    /// end with it; Microsoft, "ExitThread function").
     ///
     /// A message larger than the capacity is accepted if the queue is empty.
     ///

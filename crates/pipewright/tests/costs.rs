@@ -1,7 +1,7 @@
 //! What sending costs, in system calls and allocations: counts, which are the same on
 //! every machine, and not time. Each test has a process of its own.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(pipewright_portable)))]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"

@@ -127,7 +127,7 @@ struct Conductor {
     interrupted: Option<Signal>,
     /// When the current stage is broken off.
     deadline: Option<Instant>,
-    /// When sinks that listen without a limit of their own give up on a first reader.
+    /// When sinks that listen and are not patient give up on a first reader.
     readers_until: Option<Instant>,
     /// Everything was told to stop; what has not stopped by the deadline is left
     /// behind.
@@ -153,7 +153,7 @@ impl Conductor {
             }
             if self.readers_until.is_some_and(|until| until <= now) {
                 self.readers_until = None;
-                for sink in self.sinks.iter_mut().filter(|sink| !sink.has_limit()) {
+                for sink in self.sinks.iter_mut().filter(|sink| !sink.is_patient()) {
                     sink.give_up_first_reader();
                 }
             }
@@ -210,7 +210,7 @@ impl Conductor {
         if self.deadline.is_none() {
             self.deadline = self.linger.and_then(from_now);
             // Without a limit, whoever reads has all the time there is. Who has not come
-            // yet may never come.
+            // yet may never come, and is waited for only if everything waits for him.
             self.readers_until = from_now(self.linger.unwrap_or(LINGER));
         }
         self.finish();

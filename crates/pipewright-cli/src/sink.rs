@@ -17,7 +17,7 @@ use crate::os::{Child, CreatedFifo, Exit, Kind, Opened, Opener, Opening, Pipe, T
 use crate::progress::{Phase, SinkState};
 use crate::report::{Fate, SinkReport};
 use crate::retry::Retry;
-use crate::spec::Target;
+use crate::spec::{OnFull, Target};
 use way_in::WayIn;
 
 pub(crate) struct Sink {
@@ -293,9 +293,10 @@ impl Sink {
         !self.over
     }
 
-    /// Whether it waits for its reader only for so long.
-    pub(crate) fn has_limit(&self) -> bool {
-        self.connect_timeout.is_some()
+    /// Whether its reader is waited for after the end of the input: for a time of its
+    /// own, or because everything waits for this sink.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.connect_timeout.is_some() || self.feed.on_full() == OnFull::Wait
     }
 
     /// Whether nothing more is going to happen to it. The command of a detached

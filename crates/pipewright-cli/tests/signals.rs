@@ -142,10 +142,10 @@ fn the_linger_time_also_counts_from_the_end_of_the_input() {
 fn a_reader_that_never_comes_does_not_keep_the_run_after_the_end_of_the_input() {
     let folder = Folder::new();
     let patient = format!(
-        "name=patient,connect-timeout=7s@listen:{}",
+        "name=patient,on-full=detach,connect-timeout=7s@listen:{}",
         Tap::new(3000).name()
     );
-    let ended = folder.run(&["-", &folder.tap(""), &patient], b"data");
+    let ended = folder.run(&["-", &folder.tap("on-full=detach"), &patient], b"data");
     assert_eq!((ended.code, &ended.stdout[..]), (1, &b"data"[..]));
     let complaint = ended.complaint("stalled");
     assert!(complaint.contains("the input has ended"), "{complaint}");
@@ -155,6 +155,23 @@ fn a_reader_that_never_comes_does_not_keep_the_run_after_the_end_of_the_input() 
     let complaint = ended.complaint("patient");
     assert!(!complaint.contains("the input has ended"), "{complaint}");
     assert_eq!(ended.outcome(2), "failed");
+}
+
+#[test]
+fn a_sink_that_everything_waits_for_is_waited_for_after_the_end_of_the_input() {
+    let folder = Folder::new();
+    let hopeless = format!(
+        "name=hopeless,on-full=detach@listen:{}",
+        Tap::new(3000).name()
+    );
+    let mut running = folder.start(&[&folder.tap(""), &hopeless]);
+    running.feed(b"data".to_vec()).join().unwrap();
+    running.wait_for("the input has ended");
+    assert_eq!(read_all(&mut folder.open_tap()), b"data");
+    let ended = running.end();
+    assert_eq!(ended.code, 1);
+    assert_eq!(ended.outcome(0), "complete");
+    assert_eq!(ended.outcome(1), "failed");
 }
 
 #[test]

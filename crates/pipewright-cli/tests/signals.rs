@@ -162,7 +162,7 @@ fn a_sink_that_everything_waits_for_is_waited_for_after_the_end_of_the_input() {
     let folder = Folder::new();
     let hopeless = format!(
         "name=hopeless,on-full=detach@listen:{}",
-        Tap::new(3000).name()
+        Tap::new(3001).name()
     );
     let mut running = folder.start(&[&folder.tap(""), &hopeless]);
     running.feed(b"data".to_vec()).join().unwrap();

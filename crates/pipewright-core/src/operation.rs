@@ -12,8 +12,7 @@ pub struct Limits {
     /// The most bytes of one operation; at least 1 is used. Whole messages of
     /// message mode are not cut to it.
     pub max_bytes: usize,
-    /// The most chunks of one operation (1 where the system has no gathering
-    /// write); at least 1 is used.
+    /// The most chunks of one operation; at least 1 is used.
     pub max_chunks: usize,
 }
 
@@ -84,7 +83,7 @@ impl Operation {
         })
     }
 
-    /// The first slice: all of the data, where [`Limits::max_chunks`] is 1.
+    /// The first slice: all of the data, where there is but one.
     #[must_use]
     pub fn first(&self) -> &[u8] {
         self.slices().next().unwrap_or_default()

@@ -23,7 +23,6 @@ use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use pipewright_core::Operation;
 use windows_sys::Win32::Foundation::{ERROR_IO_INCOMPLETE, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
@@ -31,6 +30,7 @@ use windows_sys::Win32::System::Threading::{
     CloseThreadpoolWait, CreateThreadpoolWait, PTP_CALLBACK_INSTANCE, PTP_WAIT, SetThreadpoolWait,
 };
 
+use super::contiguous::Contiguous;
 use super::errors::{self, Class};
 use super::kind::last_error;
 use super::overlapped::Overlapped;
@@ -39,7 +39,7 @@ use crate::sys::Writer;
 
 /// What an operation needs on its way, beside the memory of the block itself.
 pub(super) struct Load {
-    pub(super) operation: Operation,
+    pub(super) data: Contiguous,
     /// Keeps the handle open until the completion.
     pub(super) pipe: Arc<OwnedHandle>,
     pub(super) writer: Arc<dyn Writer>,
@@ -103,7 +103,7 @@ impl Block {
         Ok(block)
     }
 
-    /// Starts to write the first `len` bytes of the load's operation.
+    /// Starts to write the first `len` bytes of the load's data.
     ///
     /// After [`Wrote::Pending`] the kernel has the block, and the caller must
     /// [`lend`](Self::lend) it.
@@ -117,7 +117,7 @@ impl Block {
         let Some(load) = &self.memory().load else {
             return Wrote::Done(0);
         };
-        let data = load.operation.first();
+        let data = load.data.data();
         if data.len() < len as usize {
             return Wrote::Refused(windows_sys::Win32::Foundation::ERROR_INVALID_PARAMETER);
         }

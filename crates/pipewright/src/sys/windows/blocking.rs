@@ -17,6 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::Threading::GetCurrentThread;
 
 use super::call::Call;
+use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, last_error};
@@ -177,7 +178,10 @@ impl Driver for BlockingThread {
             return errors::refused(operation, ERROR_INVALID_HANDLE);
         };
         self.flushes.halt();
-        match self.offer(pipe, operation.first()) {
+        let data = Contiguous::new(operation);
+        let wrote = self.offer(pipe, data.data());
+        let operation = data.into_operation();
+        match wrote {
             None => errors::cancelled_before(operation),
             Some(Err((written, code))) => errors::blocked(operation, written, code),
             Some(Ok(0)) if self.kind.may_take_later(&operation) => Submitted::NotReady(operation),

@@ -13,6 +13,7 @@ pub mod named_pipe;
 mod block;
 mod blocking;
 mod call;
+mod contiguous;
 mod errors;
 mod flush;
 mod kind;

@@ -25,6 +25,7 @@ use pipewright_core::{Limits, Operation};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER};
 
 use super::block::{Block, Load, Ticket, Wrote};
+use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, code_of};
@@ -106,7 +107,7 @@ impl Overlapped {
             return errors::refused(operation, ERROR_INVALID_PARAMETER);
         };
         block.load(Load {
-            operation,
+            data: Contiguous::new(operation),
             pipe,
             writer,
             driver,
@@ -167,7 +168,7 @@ impl Overlapped {
             return;
         };
         let Load {
-            operation,
+            data,
             pipe,
             writer,
             driver,
@@ -177,6 +178,7 @@ impl Overlapped {
         // Before the writer hears of it: then the handle may be given up, and is to
         // have no other owner.
         drop((pending, pipe, replaced));
+        let operation = data.into_operation();
         let submitted = match result {
             Ok(written) => driver.wrote(operation, written),
             Err((written, code)) => errors::came_back(operation, written, code),
@@ -211,7 +213,7 @@ impl Overlapped {
         };
         let replaced = self.spare().replace(block);
         drop(replaced);
-        submitted(load.operation)
+        submitted(load.data.into_operation())
     }
 
     fn spare(&self) -> MutexGuard<'_, Option<Block>> {
@@ -272,14 +274,14 @@ impl Driver for Overlapped {
     }
 }
 
-/// One chunk an operation; of a pipe, not more than it holds: more would only wait in
-/// the kernel, where a cancel leaves it in doubt.
+/// Of a pipe, not more than it holds: more would only wait in the kernel, where a
+/// cancel leaves it in doubt.
 pub(super) fn limits(kind: Kind) -> Limits {
     Limits {
         max_bytes: kind
             .quota
             .map_or(MAX_BYTES, |quota| quota.clamp(MIN_BYTES, MAX_BYTES)),
-        max_chunks: 1,
+        max_chunks: usize::MAX,
     }
 }
 

@@ -26,6 +26,8 @@ const CONTENDERS: &[&str] = &[
     "tokio",
     "async-io",
     "mio",
+    #[cfg(target_os = "linux")]
+    "io_uring",
     "channel",
     "joining",
     "BufWriter",
@@ -155,10 +157,10 @@ fn all_calls_to_a_stalled_reader_are_delivered_later() {
 
 #[test]
 fn many_pipes_get_all_that_was_sent_to_each() {
-    assert_rows(
-        &run("many", true),
-        &["raw", "pipewright", "tokio", "channel"],
-    );
+    let printed = run("many", true);
+    assert_rows(&printed, &["raw", "pipewright", "tokio", "channel"]);
+    #[cfg(target_os = "linux")]
+    assert_rows(&printed, &["io_uring"]);
 }
 
 #[cfg(unix)]
@@ -189,6 +191,31 @@ fn a_scenario_that_does_not_exist_is_refused_with_the_names_of_those_that_do() {
     let refused = Command::new(program()).arg("none").output().unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("latency"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_kernel_refuses_it_io_uring_is_left_out_and_the_output_says_so() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    // The filter is the thread's, and of the processes that it starts.
+    let refused = thread::spawn(|| {
+        let setup = [(libc::SYS_io_uring_setup, Vec::new())].into();
+        let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+        let arch = env::consts::ARCH.try_into().unwrap();
+        let filter = SeccompFilter::new(setup, SeccompAction::Allow, refuse, arch).unwrap();
+        apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+        run("bulk", false)
+    });
+    let printed = refused.join().unwrap();
+    let why = "io_uring is left out: the kernel refuses a ring: Operation not permitted";
+    assert!(printed.contains(why), "{printed}");
+    assert!(!has_row(&printed, "io_uring"), "{printed}");
+    let others: Vec<_> = CONTENDERS
+        .iter()
+        .filter(|name| **name != "io_uring")
+        .copied()
+        .collect();
+    assert_rows(&printed, &others);
 }
 
 #[cfg(windows)]

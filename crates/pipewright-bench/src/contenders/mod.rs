@@ -13,6 +13,8 @@ mod pipewright;
 pub(crate) mod qt;
 mod raw;
 mod tokio;
+#[cfg(target_os = "linux")]
+mod uring;
 
 use std::io;
 use std::thread::JoinHandle;
@@ -81,6 +83,8 @@ pub(crate) const ALL: &[Contender] = &[
     async_io::CONTENDER,
     #[cfg(unix)]
     mio::CONTENDER,
+    #[cfg(target_os = "linux")]
+    uring::CONTENDER,
     channel::CONTENDER,
     joining::CONTENDER,
     buf_writer::CONTENDER,
@@ -91,14 +95,16 @@ pub(crate) const ALL: &[Contender] = &[
 /// A contender that is not here, and why.
 pub(crate) struct LeftOut {
     pub(crate) name: &'static str,
-    pub(crate) why: &'static str,
+    pub(crate) why: String,
 }
 
 #[cfg(windows)]
 pub(crate) use qt::left_out;
+#[cfg(target_os = "linux")]
+pub(crate) use uring::left_out;
 
 /// All are.
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn left_out() -> Option<LeftOut> {
     None
 }

@@ -50,7 +50,7 @@ pub(crate) fn pass_on(trial: &mut Command) {
 pub(crate) fn left_out() -> Option<LeftOut> {
     let left_out = LeftOut {
         name: CONTENDER.name,
-        why: "its Qt6Core.dll was not given (--qt6core)",
+        why: "its Qt6Core.dll was not given (--qt6core)".into(),
     };
     GIVEN.get().is_none().then_some(left_out)
 }

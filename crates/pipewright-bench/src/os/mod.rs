@@ -16,6 +16,11 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::*;
 
+#[cfg(target_os = "linux")]
+mod uring;
+#[cfg(target_os = "linux")]
+pub(crate) use uring::Ring;
+
 #[cfg(windows)]
 mod overlapped;
 #[cfg(windows)]

@@ -13,11 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipewright::{AttachError, Outcome, PipeWriter, Progress};
+use pipewright::{PipeWriter, Progress};
 
 use crate::backlog::Backlog;
 use crate::event::Event;
-use crate::os::{Handle, Remains};
+use crate::os::{Remains, Trouble, WayOut};
+use crate::outlet::{End, Outlet};
 use crate::sent::Sent;
 use crate::spec::{InDoubt, OnFull};
 use crate::stall::Stall;
@@ -59,7 +60,7 @@ pub(crate) struct Accounts {
     /// How long the present stall has lasted.
     pub(crate) stalled_for: Option<Duration>,
     /// How it ended, or its last writer did.
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) end: Option<End>,
 }
 
 /// Why something that was offered was not taken.
@@ -108,7 +109,7 @@ impl Feed {
                 awaited: false,
                 finishing: None,
                 over: false,
-                outcome: None,
+                end: None,
                 written: 0,
                 in_doubt: 0,
                 unread: 0,
@@ -168,30 +169,34 @@ impl Feed {
     pub(crate) fn attach(
         self: &Arc<Self>,
         name: &str,
-        handle: Handle,
+        way_out: WayOut,
         sole_owner: bool,
         remains: Option<Remains>,
-    ) -> Result<(), AttachError> {
-        let feed = Arc::downgrade(self);
-        let writer = PipeWriter::builder()
+    ) -> Result<(), Trouble> {
+        let (feed, carried) = (Arc::downgrade(self), Arc::downgrade(self));
+        let builder = PipeWriter::builder()
             .name(name)
             .capacity(self.handed_on as u64)
             .sole_owner(sole_owner)
-            // Nothing goes on behind our back.
-            .linger(Duration::ZERO)
             .on_progress(move |progress| {
                 if let Some(feed) = feed.upgrade() {
                     feed.progressed(progress);
                 }
-            })
-            .build(handle)?;
-        let writer = Arc::new(writer);
+            });
+        let outlet = Outlet::open(builder, way_out, move || {
+            if let Some(feed) = carried.upgrade() {
+                feed.carried();
+            }
+        })?;
+        let outlet = Arc::new(outlet);
         let resend = remains
             .as_ref()
-            .filter(|_| self.in_doubt == InDoubt::Resend);
-        let kept = resend.map_or(0, |remains| remains.capacity() + self.handed_on);
+            .filter(|_| self.in_doubt == InDoubt::Resend)
+            .map(Remains::capacity);
+        let behind = outlet.carrier_holds().or(resend);
+        let kept = behind.map_or(0, |most| most + self.handed_on);
         let link = Link {
-            writer: Arc::clone(&writer),
+            outlet: Arc::clone(&outlet),
             written: 0,
             finished: false,
             ended: None,
@@ -200,18 +205,18 @@ impl Feed {
         };
         let mut state = self.lock();
         if !state.over {
-            state.outcome = None;
+            state.end = None;
             state.link = Some(link);
             // The new pipe is open, so the old one may go.
             state.kept = None;
         }
         drop(state);
         // It may have ended before it was the one to listen to.
-        let progress = writer.progress();
+        let progress = outlet.writer().progress();
         if progress.outcome.is_some() {
             self.progressed(progress);
         }
-        self.pump();
+        self.carried();
         Ok(())
     }
 
@@ -247,6 +252,19 @@ impl Feed {
         self.pump();
     }
 
+    /// The carrier may have ended.
+    fn carried(&self) {
+        let outlet = self
+            .lock()
+            .link
+            .as_ref()
+            .map(|link| Arc::clone(&link.outlet));
+        if let Some(outlet) = outlet {
+            outlet.follow_carrier();
+        }
+        self.pump();
+    }
+
     /// Does what can be done now. One thread at a time, so that the order is kept;
     /// the library is called without the lock, because it may call back.
     fn pump(&self) {
@@ -259,9 +277,9 @@ impl Feed {
         loop {
             state.again = false;
             match state.step(self.handed_on) {
-                Step::Send(writer, piece) => {
+                Step::Send(outlet, piece) => {
                     drop(state);
-                    let sent = writer.try_send(piece.clone());
+                    let sent = outlet.writer().try_send(piece.clone());
                     state = self.lock();
                     if sent.is_err() {
                         state.not_sent(piece);
@@ -269,14 +287,14 @@ impl Feed {
                         continue;
                     }
                 }
-                Step::Finish(writer) => {
+                Step::Finish(outlet) => {
                     drop(state);
-                    writer.finish();
+                    outlet.writer().finish();
                     state = self.lock();
                 }
                 Step::Reclaim(link, end) => {
                     drop(state);
-                    let unsent = link.writer.take_unsent().unwrap_or_default();
+                    let unsent = link.outlet.writer().take_unsent().unwrap_or_default();
                     state = self.lock();
                     state.reclaim(*link, end, unsent, self.in_doubt);
                     let _ = self.events.send(Event::Ended(self.index));
@@ -304,7 +322,7 @@ impl Feed {
             && state.backlog.len() == 0
         {
             state.over = true;
-            state.outcome = Some(Outcome::Closed);
+            state.end = Some(End::Closed);
             let _ = self.events.send(Event::Ended(self.index));
         }
         drop(state);
@@ -318,29 +336,30 @@ impl Feed {
             return;
         }
         state.over = true;
-        let writer = state.link.as_ref().map(|link| Arc::clone(&link.writer));
-        if writer.is_none() {
-            state.outcome.get_or_insert(Outcome::Stopped);
+        let outlet = state.link.as_ref().map(|link| Arc::clone(&link.outlet));
+        if outlet.is_none() {
+            state.end.get_or_insert(End::Stopped);
             let _ = self.events.send(Event::Ended(self.index));
         }
         drop(state);
         self.changed.notify_all();
-        if let Some(writer) = writer {
-            writer.cancel();
+        if let Some(outlet) = outlet {
+            outlet.cancel();
         }
     }
 
     pub(crate) fn accounts(&self) -> Accounts {
         let now = Instant::now();
         let state = self.lock();
+        let (written, unsent) = state.written_and_unsent();
         Accounts {
-            written: state.written,
-            unsent: state.backlog.len() + state.backlog.outside(),
+            written,
+            unsent,
             in_doubt: state.in_doubt,
             unread: state.unread,
             stalled: state.stall.total(now),
             stalled_for: state.stall.current(now).filter(|_| !state.over),
-            outcome: state.outcome.clone(),
+            end: state.end.clone(),
         }
     }
 

@@ -7,6 +7,7 @@
 //!   copy, block, rate      the thread that reads and hands out
 //!     feed                   from that thread to a sink's writer
 //!       backlog, sent, stall   what waits, what was handed on, and for how long
+//!       outlet                 the writer, and what carries on from its pipe
 //! progress               what is said meanwhile
 //! report, stats          what is said at the end, and the exit status
 //! relay                  standard input and output joined with a target, both ways
@@ -24,6 +25,7 @@ mod event;
 mod feed;
 mod generate;
 mod os;
+mod outlet;
 mod progress;
 mod quantity;
 mod rate;

@@ -24,13 +24,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipewright::Outcome;
 
 pub(crate) use args::{Args, Plan};
 pub(crate) use report::Report;
 pub(crate) use target::Target;
 
 use crate::os::{self, Connection, Input, Signal, Trouble};
+use crate::outlet::End;
 use crate::report::say;
 use args::Who;
 use report::WayReport;
@@ -44,8 +44,8 @@ enum Event {
     Signal(Signal),
     /// No more is read for this direction.
     ReadEnded(Way, ReadEnd),
-    /// No more is written in this direction.
-    WriterEnded(Way, Outcome),
+    /// No more is written in this direction, or a part of the way to there has ended.
+    WriterEnded(Way),
     /// The target neither speaks nor hears any more.
     TargetGone,
 }
@@ -76,7 +76,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Failure> {
         input,
         waker,
         from: "standard input".into(),
-        handle: ends.handle,
+        way_out: ends.way_out,
         sole_owner: true,
         to: plan.name.clone(),
         last,
@@ -85,7 +85,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Failure> {
         input: ends.input,
         waker: ends.waker,
         from: plan.name.clone(),
-        handle: stdout,
+        way_out: stdout.into(),
         sole_owner: false,
         to: "standard output".into(),
         last: None,
@@ -172,7 +172,11 @@ impl Conductor {
     fn handle(&mut self, event: Event) {
         match event {
             Event::ReadEnded(way, end) => self.read_ended(way, end),
-            Event::WriterEnded(way, outcome) => self.writer_ended(way, outcome),
+            Event::WriterEnded(way) => {
+                if let Some(end) = self.lane(way).ends() {
+                    self.writer_ended(way, &end);
+                }
+            }
             Event::TargetGone => self.to_target.stop_reading(),
             Event::Signal(signal) if self.interrupted.is_none() => {
                 self.interrupted = Some(signal);
@@ -203,11 +207,9 @@ impl Conductor {
         }
     }
 
-    fn writer_ended(&mut self, way: Way, outcome: Outcome) {
-        let has_failed = matches!(outcome, Outcome::Failed(_));
-        let lane = self.lane(way);
-        lane.outcome = Some(outcome);
-        lane.stop_reading();
+    fn writer_ended(&mut self, way: Way, end: &End) {
+        let has_failed = matches!(end, End::Failed(_));
+        self.lane(way).stop_reading();
         match way {
             Way::ToTarget => {
                 if let Err(error) = self.connection.end_writing() {

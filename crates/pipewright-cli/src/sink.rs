@@ -7,13 +7,12 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pipewright::Outcome;
-
 use crate::args::PlannedSink;
 use crate::copy::Lane;
 use crate::event::Event;
 use crate::feed::{Accounts, Feed, Manner, Waits};
 use crate::os::{Child, CreatedFifo, Exit, Kind, Opened, Opener, Opening, Pipe, Trouble};
+use crate::outlet::End;
 use crate::progress::{Phase, SinkState};
 use crate::report::{Fate, SinkReport};
 use crate::retry::Retry;
@@ -98,7 +97,7 @@ impl Sink {
             self.created = opened.created;
         }
         match opened.pipe {
-            Pipe::Open { handle, sole_owner } => self.way_in().attach(handle, sole_owner),
+            Pipe::Open { handle, sole_owner } => self.way_in().attach(handle.into(), sole_owner),
             Pipe::Awaited(opening) => {
                 self.awaited = true;
                 self.opening = Some(opening);
@@ -135,7 +134,7 @@ impl Sink {
         if let Some(opening) = self.opening.take() {
             let (way_in, events) = (self.way_in(), events.clone());
             let connect = move || {
-                let attached = opening().and_then(|handle| way_in.attach(handle, true));
+                let attached = opening().and_then(|way_out| way_in.attach(way_out, true));
                 let _ = events.send(match attached {
                     Ok(()) => Event::Connected(index),
                     Err(trouble) => Event::NotConnected(index, trouble),
@@ -239,14 +238,8 @@ impl Sink {
 
     /// Its writer has ended.
     pub(crate) fn ended(&mut self, now: Instant) {
-        match self.feed.accounts().outcome {
-            Some(Outcome::Failed(error)) if !self.over => {
-                let trouble = match error.raw_os_error() {
-                    Some(code) => std::io::Error::from_raw_os_error(code).into(),
-                    None => Trouble::own(error.to_string()),
-                };
-                self.fail_or_retry(trouble, now);
-            }
+        match self.feed.accounts().end {
+            Some(End::Failed(cause)) if !self.over => self.fail_or_retry(cause.trouble(), now),
             _ => self.over = true,
         }
     }
@@ -380,7 +373,7 @@ impl Sink {
         if self.detached {
             return Fate::Detached;
         }
-        if !matches!(accounts.outcome, Some(Outcome::Closed)) {
+        if !matches!(accounts.end, Some(End::Closed)) {
             return Fate::Stopped;
         }
         let exited_well = self.child.is_none() || self.exit == Some(Exit::Status(0));

@@ -114,7 +114,6 @@ fn names_that_are_no_pipes_are_refused() {
         ("//./pipe/a/b", "slash"),
         (r"\\.\pipe\", "nothing follows"),
         ("unix:x", "not supported on Windows"),
-        ("tcp:localhost:9", "not supported on Windows"),
     ] {
         let ended = folder.run(&[bad, "copy"], b"data");
         assert_eq!((ended.code, ended.outcome(0)), (1, "failed"), "{bad}");

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipewright::{Outcome, PipeWriter, Progress};
+use pipewright::Progress;
 
 use super::Waits;
 use crate::backlog::Backlog;
 use crate::os::Remains;
+use crate::outlet::{End, Outlet};
 use crate::sent::Sent;
 use crate::spec::InDoubt;
 use crate::stall::Stall;
@@ -28,20 +29,21 @@ pub(super) struct State {
     pub(super) finishing: Option<Waits>,
     /// Nothing more is taken, and nothing more happens.
     pub(super) over: bool,
-    /// How the last writer ended.
-    pub(super) outcome: Option<Outcome>,
+    /// How the last outlet ended.
+    pub(super) end: Option<End>,
     pub(super) written: u64,
     pub(super) in_doubt: u64,
     pub(super) unread: u64,
     pub(super) stall: Stall,
 }
 
-/// A writer that is attached.
+/// An outlet that is attached.
 pub(super) struct Link {
-    pub(super) writer: Arc<PipeWriter>,
-    /// What it said that it had written.
+    pub(super) outlet: Arc<Outlet>,
+    /// What its writer said that it had written.
     pub(super) written: u64,
     pub(super) finished: bool,
+    /// How its writer ended.
     pub(super) ended: Option<Progress>,
     pub(super) remains: Option<Remains>,
     pub(super) sent: Sent,
@@ -49,9 +51,9 @@ pub(super) struct Link {
 
 /// What is to be done next, without the lock.
 pub(super) enum Step {
-    Send(Arc<PipeWriter>, Bytes),
-    Finish(Arc<PipeWriter>),
-    Reclaim(Box<Link>, Progress),
+    Send(Arc<Outlet>, Bytes),
+    Finish(Arc<Outlet>),
+    Reclaim(Box<Link>, End),
     Nothing,
 }
 
@@ -60,9 +62,11 @@ impl State {
         let Some(link) = &mut self.link else {
             return Step::Nothing;
         };
-        if let Some(end) = link.ended.take() {
-            return match self.link.take() {
-                Some(link) => Step::Reclaim(Box::new(link), end),
+        if let Some(progress) = &link.ended {
+            let outcome = progress.outcome.as_ref();
+            let end = outcome.and_then(|outcome| link.outlet.end(outcome));
+            return match end.and_then(|end| Some((self.link.take()?, end))) {
+                Some((link, end)) => Step::Reclaim(Box::new(link), end),
                 None => Step::Nothing,
             };
         }
@@ -71,11 +75,11 @@ impl State {
         }
         if let Some(piece) = self.backlog.next(handed_on) {
             link.sent.push(&piece);
-            return Step::Send(Arc::clone(&link.writer), piece);
+            return Step::Send(Arc::clone(&link.outlet), piece);
         }
         if self.finishing.is_some() && self.backlog.len() == 0 {
             link.finished = true;
-            return Step::Finish(Arc::clone(&link.writer));
+            return Step::Finish(Arc::clone(&link.outlet));
         }
         Step::Nothing
     }
@@ -90,39 +94,76 @@ impl State {
         self.backlog.put_back([piece].into_iter());
     }
 
-    /// Takes back what the writer did not write, in front of everything else.
+    /// Takes back what was not taken, in front of everything else.
     pub(super) fn reclaim(
         &mut self,
         link: Link,
-        end: Progress,
+        end: End,
         unsent: pipewright::Unsent,
         in_doubt: InDoubt,
     ) {
-        self.backlog.gone(self.backlog.outside());
-        let failed = matches!(end.outcome, Some(Outcome::Failed(_)));
+        let outside = self.backlog.outside();
+        self.backlog.gone(outside);
+        match link.outlet.carried() {
+            // Exact, whatever became of the writer and its pipe.
+            Some(carried) => {
+                self.written += outside;
+                self.take_back(link.sent, 0, link.written + outside - carried);
+            }
+            None => self.take_back_unwritten(link, outside, unsent, &end, in_doubt),
+        }
+        if !matches!(end, End::Failed(_)) {
+            self.over = true;
+        }
+        self.end = Some(end);
+    }
+
+    /// What the writer did not write, and what its pipe lost.
+    fn take_back_unwritten(
+        &mut self,
+        link: Link,
+        outside: u64,
+        unsent: pipewright::Unsent,
+        end: &End,
+        in_doubt: InDoubt,
+    ) {
+        let failed = matches!(end, End::Failed(_));
         let doubtful = unsent.in_doubt().to_vec();
         self.backlog.put_back(unsent.into_iter());
         if failed && in_doubt == InDoubt::Resend {
             self.backlog.put_back(doubtful.into_iter());
         } else {
-            self.in_doubt += end.in_doubt;
+            self.in_doubt += link.ended.map_or(0, |progress| progress.in_doubt);
         }
         if let (true, Some(remains)) = (failed, link.remains) {
             let unread = remains.unread().min(link.written);
             if in_doubt == InDoubt::Resend {
-                let pieces = link.sent.before(end.accepted - link.written, unread);
-                let found: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-                self.backlog.put_back(pieces.into_iter());
-                self.written -= found;
-                self.unread += unread - found;
+                self.take_back(link.sent, outside, unread);
             } else {
                 self.unread += unread;
             }
             self.kept = Some(remains);
         }
-        if !failed {
-            self.over = true;
+    }
+
+    /// Of what counts as written: the `len` bytes before the last `skip` of what was
+    /// sent. What is not kept of them is lost.
+    fn take_back(&mut self, sent: Sent, skip: u64, len: u64) {
+        let pieces = sent.before(skip, len);
+        let found: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        self.backlog.put_back(pieces.into_iter());
+        self.written -= found;
+        self.unread += len - found;
+    }
+
+    /// How many bytes were written, and how many were not (yet). Behind a carrier only
+    /// what it has carried counts as written.
+    pub(super) fn written_and_unsent(&self) -> (u64, u64) {
+        let unsent = self.backlog.len() + self.backlog.outside();
+        let link = self.link.as_ref();
+        match link.and_then(|link| Some((link.written, link.outlet.carried()?))) {
+            Some((piped, carried)) => (self.written - piped + carried, unsent + piped - carried),
+            None => (self.written, unsent),
         }
-        self.outcome = end.outcome;
     }
 }

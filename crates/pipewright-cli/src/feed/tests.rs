@@ -3,6 +3,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 
 use super::*;
+use crate::os::Handle;
 
 /// No test takes nearly as long.
 const LONG: Duration = Duration::from_secs(60);
@@ -33,7 +34,10 @@ fn feed(on_full: OnFull, buffer: u64) -> (Arc<Feed>, Receiver<Event>) {
 
 fn attach(feed: &Arc<Feed>) -> PipeReader {
     let (reader, pipe) = std::io::pipe().unwrap();
-    assert!(feed.attach("pipe", pipe.into(), true, None).is_ok());
+    assert!(
+        feed.attach("pipe", Handle::from(pipe).into(), true, None)
+            .is_ok()
+    );
     reader
 }
 
@@ -89,7 +93,7 @@ fn what_one_pipe_did_not_take_goes_through_the_next() {
             drop(first);
             ended(&events);
             let before = feed.accounts();
-            assert!(matches!(before.outcome, Some(Outcome::Failed(_))));
+            assert!(matches!(before.end, Some(End::Failed(_))));
             // What is in doubt, on Windows, is not sent again.
             let gone = before.written + before.in_doubt;
             assert_eq!(gone + before.unsent, 300_000);
@@ -123,7 +127,7 @@ fn nobody_waits_for_a_feed_that_was_stopped() {
         assert!(!waiting.join().unwrap());
         ended(&events);
         let accounts = feed.accounts();
-        assert!(matches!(accounts.outcome, Some(Outcome::Stopped)));
+        assert!(matches!(accounts.end, Some(End::Stopped)));
         assert_eq!((accounts.written, accounts.unsent), (0, 8));
         // A pipe that comes late is not used.
         let reader = attach(&feed);
@@ -139,6 +143,6 @@ fn a_reader_is_waited_for_only_if_there_is_time_or_something_to_read() {
         assert!(events.try_recv().is_err());
         feed.finish(Waits::ForNobody);
         ended(&events);
-        assert!(matches!(feed.accounts().outcome, Some(Outcome::Closed)));
+        assert!(matches!(feed.accounts().end, Some(End::Closed)));
     });
 }

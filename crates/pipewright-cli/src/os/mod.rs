@@ -5,6 +5,8 @@
 //! * `Handle`, what a `PipeWriter` is made from;
 //! * `Opener`, which opens the targets of one run, and knows them all, so that no
 //!   file is written by two sinks or is the input as well;
+//! * `Carrier`, what carries on from a pipe where the library cannot write to the
+//!   target itself;
 //! * `Remains`, what a pipe still holds when its reader has gone;
 //! * `CreatedFifo`, something that was put into the file system to be connected
 //!   to, and is removed at the end, if there is such a thing;
@@ -23,6 +25,7 @@
 
 use std::io;
 
+mod connect;
 mod in_use;
 pub(crate) use in_use::InUse;
 
@@ -106,19 +109,47 @@ pub(crate) enum Pipe {
     Awaited(Opening),
 }
 
+/// What a writer is made from.
+pub(crate) struct WayOut {
+    pub(crate) handle: Handle,
+    /// What carries on from there to the target, if the handle is not the target's own.
+    pub(crate) carrier: Option<Carrier>,
+}
+
+impl From<Handle> for WayOut {
+    fn from(handle: Handle) -> Self {
+        WayOut {
+            handle,
+            carrier: None,
+        }
+    }
+}
+
+/// How a [`Carrier`] ended.
+#[cfg_attr(unix, expect(dead_code, reason = "there is none"))]
+#[derive(Clone, Debug)]
+pub(crate) enum Carried {
+    /// All that came out of the pipe was taken.
+    All,
+    /// It was told to stop.
+    Stopped,
+    /// The target takes no more, or the pipe cannot be read.
+    Failed(Trouble),
+}
+
 /// Both directions of the other side of a relay.
 pub(crate) struct Ends {
     /// What it says.
     pub(crate) input: Input,
     pub(crate) waker: Waker,
     /// What it hears.
-    pub(crate) handle: Handle,
+    pub(crate) way_out: WayOut,
     /// What the two have in common.
     pub(crate) connection: Connection,
 }
 
 /// Waits for a reader, and opens.
-pub(crate) type Opening = Box<dyn FnOnce() -> Result<Handle, Trouble> + Send>;
+pub(crate) type Opening = Box<dyn FnOnce() -> Result<WayOut, Trouble> + Send>;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

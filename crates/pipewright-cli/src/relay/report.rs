@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::way::{Lane, ReadEnd, Way};
 use crate::args::StatsFormat;
 use crate::os::Signal;
+use crate::outlet::End;
 use crate::report::Status;
-use pipewright::Outcome;
 
 /// How a relay went.
 pub(crate) struct Report {
@@ -41,24 +41,24 @@ pub(super) struct WayReport {
 
 impl WayReport {
     pub(super) fn of(lane: &Lane) -> Self {
-        let progress = lane.writer.progress();
+        let (written, in_doubt) = lane.bytes_written();
         let read = lane.bytes_read();
         let (end, read_error) = match &lane.read_end {
             Some(ReadEnd::Eof) => ("eof", None),
             Some(ReadEnd::Stopped) | None => ("stopped", None),
             Some(ReadEnd::Failed(error)) => ("failed", Some(error)),
         };
-        let write_error = match &progress.outcome {
-            Some(Outcome::Failed(error)) => Some(error.to_string()),
+        let write_error = match &lane.end {
+            Some(End::Failed(cause)) => Some(cause.in_words(&lane.to)),
             _ => None,
         };
         WayReport {
             from: lane.from.clone(),
             to: lane.to.clone(),
             read,
-            written: progress.written,
-            unsent: read.saturating_sub(progress.written + progress.in_doubt),
-            in_doubt: progress.in_doubt,
+            written,
+            unsent: read.saturating_sub(written + in_doubt),
+            in_doubt,
             end,
             error: read_error
                 .map(|error| format!("{} cannot be read: {error}", lane.from))

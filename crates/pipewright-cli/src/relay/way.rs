@@ -9,10 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipewright::{Outcome, PipeWriter};
+use pipewright::PipeWriter;
 
 use super::Event;
-use crate::os::{Handle, Input, Waker};
+use crate::os::{Input, Waker, WayOut};
+use crate::outlet::{End, Outlet};
 
 /// How much is read at once.
 const BLOCK: usize = 64 * 1024;
@@ -41,12 +42,13 @@ pub(super) struct Lane {
     /// The side that is read, and the one that is written.
     pub(super) from: String,
     pub(super) to: String,
-    pub(super) writer: PipeWriter,
+    outlet: Outlet,
     waker: Waker,
     /// Bytes so far.
     read: Arc<AtomicU64>,
     pub(super) read_end: Option<ReadEnd>,
-    pub(super) outcome: Option<Outcome>,
+    /// How the writing ended.
+    pub(super) end: Option<End>,
 }
 
 /// A pipe to read, one to write, and what they are called.
@@ -54,7 +56,7 @@ pub(super) struct Pipes {
     pub(super) input: Input,
     pub(super) waker: Waker,
     pub(super) from: String,
-    pub(super) handle: Handle,
+    pub(super) way_out: WayOut,
     /// Whether nobody else has the handle's open file description.
     pub(super) sole_owner: bool,
     pub(super) to: String,
@@ -74,24 +76,24 @@ impl Lane {
         buffer: u64,
         events: &Sender<Event>,
     ) -> io::Result<Lane> {
-        let told = events.clone();
-        let writer = PipeWriter::builder()
+        let (written, carried) = (events.clone(), events.clone());
+        let builder = PipeWriter::builder()
             .name(&pipes.to)
             .capacity(buffer)
             .sole_owner(pipes.sole_owner)
-            // Nothing goes on behind our back.
-            .linger(Duration::ZERO)
             .on_progress(move |progress| {
-                if let Some(outcome) = progress.outcome {
-                    let _ = told.send(Event::WriterEnded(way, outcome));
+                if progress.outcome.is_some() {
+                    let _ = written.send(Event::WriterEnded(way));
                 }
-            })
-            .build(pipes.handle)
-            .map_err(|error| io::Error::new(error.error().kind(), error.error().to_string()))?;
+            });
+        let outlet = Outlet::open(builder, pipes.way_out, move || {
+            let _ = carried.send(Event::WriterEnded(way));
+        })
+        .map_err(|trouble| io::Error::other(trouble.message))?;
         let read = Arc::new(AtomicU64::new(0));
         let reading = Reading {
             input: pipes.input,
-            writer: writer.clone(),
+            writer: outlet.writer().clone(),
             read: Arc::clone(&read),
             last: pipes.last,
         };
@@ -102,11 +104,11 @@ impl Lane {
         Ok(Lane {
             from: pipes.from,
             to: pipes.to,
-            writer,
+            outlet,
             waker: pipes.waker,
             read,
             read_end: None,
-            outcome: None,
+            end: None,
         })
     }
 
@@ -118,11 +120,33 @@ impl Lane {
     /// Writes no more.
     pub(super) fn stop(&mut self) {
         self.waker.wake();
-        self.writer.cancel();
+        self.outlet.cancel();
+    }
+
+    /// How the writing ended, all of it: says so once.
+    pub(super) fn ends(&mut self) -> Option<End> {
+        self.outlet.follow_carrier();
+        if self.end.is_none() {
+            let outcome = self.outlet.writer().progress().outcome;
+            self.end = outcome.and_then(|outcome| self.outlet.end(&outcome));
+            return self.end.clone();
+        }
+        None
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.read_end.is_some() && self.outcome.is_some()
+        self.read_end.is_some() && self.end.is_some()
+    }
+
+    /// How many bytes were written, and how many are in doubt.
+    pub(super) fn bytes_written(&self) -> (u64, u64) {
+        match self.outlet.carried() {
+            Some(carried) => (carried, 0),
+            None => {
+                let progress = self.outlet.writer().progress();
+                (progress.written, progress.in_doubt)
+            }
+        }
     }
 
     pub(super) fn bytes_read(&self) -> u64 {

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use pipewright::AttachError;
-
 use crate::feed::Feed;
-use crate::os::{Handle, Kind, Remains, Trouble};
+use crate::os::{Kind, Remains, Trouble, WayOut};
 
 /// How a pipe comes to the sink's feed, from whatever thread.
 pub(super) struct WayIn {
@@ -16,21 +14,11 @@ pub(super) struct WayIn {
 }
 
 impl WayIn {
-    pub(super) fn attach(&self, handle: Handle, sole_owner: bool) -> Result<(), Trouble> {
+    pub(super) fn attach(&self, way_out: WayOut, sole_owner: bool) -> Result<(), Trouble> {
         let remains = self
             .may_be_reopened
-            .then(|| Remains::of(self.kind, &handle))
+            .then(|| Remains::of(self.kind, &way_out.handle))
             .flatten();
-        self.feed
-            .attach(&self.name, handle, sole_owner, remains)
-            .map_err(unfit)
-    }
-}
-
-/// A handle that cannot be written to.
-fn unfit(error: AttachError) -> Trouble {
-    Trouble {
-        message: error.error().to_string(),
-        os_error: error.error().raw_os_error(),
+        self.feed.attach(&self.name, way_out, sole_owner, remains)
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod system;
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -367,6 +368,13 @@ impl Ended {
         let start = format!("pipewright: {}: ", sink["name"].as_str().unwrap());
         self.stderr.lines().find(|line| line.starts_with(&start))
     }
+}
+
+/// Somebody who listens on a port, and the sink or the target of a relay that leads there.
+pub(crate) fn listen_on_tcp() -> (TcpListener, String) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, format!("tcp:127.0.0.1:{port}"))
 }
 
 /// Whether the bytes are the same, without printing megabytes if not.

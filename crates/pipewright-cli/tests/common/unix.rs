@@ -1,11 +1,13 @@
 //! Unix.
 
 use std::fs::File;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::{self, JoinHandle};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{Folder, exists};
@@ -14,6 +16,15 @@ use super::{Folder, exists};
 pub(crate) const INTERRUPT: &str = "SIGINT";
 /// What a reader that has gone leaves behind.
 pub(crate) const BROKEN_PIPES: &[&str] = &["Broken pipe (os error 32)"];
+/// What the system says of a port that nobody listens on.
+pub(crate) const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
+/// What it says of a connection whose peer has died: first, and ever after.
+pub(crate) const RESETS: [i64; 2] = [
+    Errno::CONNRESET.raw_os_error() as i64,
+    Errno::PIPE.raw_os_error() as i64,
+];
+/// How much that a socket has taken goes with a process that is stopped.
+pub(crate) const DIES_WITH_PROCESS: usize = 0;
 /// How a command that was told to end shows in the statistics.
 pub(crate) const TERMINATED: (&str, i64) = ("exit_signal", 15);
 /// A sink that somebody may make possible any time, and nobody does.
@@ -78,6 +89,12 @@ impl Tap {
         }
         File::open(path).unwrap()
     }
+}
+
+/// Somebody who listens, and the sink or the target of a relay that leads there.
+pub(crate) fn listen(folder: &Folder) -> (UnixListener, String) {
+    let listener = UnixListener::bind(folder.path("socket")).unwrap();
+    (listener, "unix:socket".into())
 }
 
 impl Folder {

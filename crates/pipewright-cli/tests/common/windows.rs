@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::TcpListener;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::Path;
@@ -11,8 +12,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::Folder;
 use pipewright::named_pipe::{Server, ServerOptions};
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_IO_PENDING, ERROR_PIPE_BUSY};
+use windows_sys::Win32::Networking::WinSock::{WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET};
 use windows_sys::Win32::Storage::FileSystem::ReadFile;
 use windows_sys::Win32::System::Console::{
     AllocConsole, CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent,
@@ -27,6 +30,13 @@ pub(crate) const INTERRUPT: &str = "Ctrl-Break";
 /// What a reader that has gone leaves behind: `ERROR_BROKEN_PIPE` if it goes during a
 /// write, `ERROR_NO_DATA` before.
 pub(crate) const BROKEN_PIPES: &[&str] = &["(os error 109)", "(os error 232)"];
+/// What the system says of a port that nobody listens on.
+pub(crate) const REFUSED: i32 = WSAECONNREFUSED;
+/// What it says of a connection whose peer has died.
+pub(crate) const RESETS: [i64; 2] = [WSAECONNRESET as i64, WSAECONNABORTED as i64];
+/// How much that a socket has taken goes with a process that is stopped: Wine 10 does the
+/// last part of a write in the process, and calls it done before.
+pub(crate) const DIES_WITH_PROCESS: usize = 64 * 1024;
 /// How a command that was told to end shows in the statistics.
 pub(crate) const TERMINATED: (&str, i64) = ("exit_status", 143);
 /// A sink that somebody may make possible any time, and nobody does.
@@ -105,6 +115,11 @@ impl Tap {
     pub(crate) fn open(&self, _: &Path) -> File {
         open_pipe(&self.0)
     }
+}
+
+/// Somebody who listens, and the sink or the target of a relay that leads there.
+pub(crate) fn listen(_: &Folder) -> (TcpListener, String) {
+    super::listen_on_tcp()
 }
 
 /// A pipe that clients write to, with room for one at a time, and its full name.

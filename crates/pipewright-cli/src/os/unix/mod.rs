@@ -1,5 +1,6 @@
 //! Unix.
 
+mod carrier;
 mod child;
 mod connect;
 mod help;
@@ -17,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Mode, OFlags};
 
+pub(crate) use carrier::Carrier;
 pub(crate) use child::{Child, exit_in_words};
 pub(crate) use help::{ENDS, EXAMPLES, RELAY_EXAMPLES, RELAY_SIGNALS, SIGNALS, SINKS, TARGETS};
 pub(crate) use input::{Input, Waker};

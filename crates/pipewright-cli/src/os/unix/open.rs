@@ -11,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, ftruncate, ls
 use rustix::io::Errno;
 
 use super::{Child, Input, connect};
+use crate::os::connect::tcp;
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
 use crate::text::printable;
@@ -205,7 +206,7 @@ impl CreatedFifo {
 
 fn fifo_opening(path: &Path, options: fifo::OpenOptions, limit: Option<Duration>) -> Opening {
     let (path, limit) = (path.to_owned(), limit.unwrap_or(Duration::MAX));
-    Box::new(move || Ok(options.open(path, limit)?))
+    Box::new(move || Ok(options.open(path, limit)?.into()))
 }
 
 fn open_socket(target: &Target, limit: Option<Duration>) -> Result<Opened, Trouble> {
@@ -215,14 +216,14 @@ fn open_socket(target: &Target, limit: Option<Duration>) -> Result<Opened, Troub
             let path = path.clone();
             Ok(Opened::awaited(
                 Kind::Unix,
-                Box::new(move || connect::unix(&path, limit)),
+                Box::new(move || Ok(connect::unix(&path, limit)?.into())),
             ))
         }
         Target::Tcp { host, port } => {
             let (host, port) = (host.clone(), *port);
             Ok(Opened::awaited(
                 Kind::Tcp,
-                Box::new(move || connect::tcp(&host, port, limit)),
+                Box::new(move || Ok(OwnedFd::from(tcp(&host, port, limit)?).into())),
             ))
         }
         _ => Err(Errno::NOTSUP.into()),

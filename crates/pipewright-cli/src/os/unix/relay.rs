@@ -13,8 +13,8 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use super::connect::{self, patiently};
-use super::{Handle, Input};
+use super::{Handle, Input, connect};
+use crate::os::connect::{patiently, tcp};
 use crate::os::{Ends, Trouble};
 use crate::relay::Target;
 use crate::report::named;
@@ -73,7 +73,7 @@ pub(crate) fn join(target: &Target, limit: Option<Duration>) -> Result<Ends, Tro
     let limit = limit.unwrap_or_default();
     match target {
         Target::Unix(path) => socket(connect::unix(path, limit)?),
-        Target::Tcp { host, port } => socket(connect::tcp(host, *port, limit)?),
+        Target::Tcp { host, port } => socket(tcp(host, *port, limit)?.into()),
         Target::Fifos { to, from } => fifos(to, from, limit),
     }
 }
@@ -93,7 +93,7 @@ fn socket(socket: OwnedFd) -> Result<Ends, Trouble> {
     Ok(Ends {
         input,
         waker,
-        handle,
+        way_out: handle.into(),
         connection,
     })
 }
@@ -115,7 +115,7 @@ fn fifos(to: &Path, from: &Path, limit: Duration) -> Result<Ends, Trouble> {
     Ok(Ends {
         input,
         waker,
-        handle: to,
+        way_out: to.into(),
         connection: Connection::Fifos,
     })
 }

@@ -6,19 +6,21 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
+use std::net::TcpStream;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
 
-use super::sys::PipeReader;
+use super::sys::{PipeReader, wait_readable};
 
 pub(crate) struct Input {
-    /// To ask about; the thread has its own.
-    file: File,
+    /// To ask about, if it is one that can be asked; the thread has its own.
+    file: Option<File>,
     /// Memory to read to.
     asked: Sender<Vec<u8>>,
     answers: Receiver<Answer>,
@@ -51,16 +53,20 @@ impl Input {
                 )
             }
         };
-        Input::from(file, source)
+        Input::from(Some(file), source)
     }
 
     /// A pipe that was opened for overlapped I/O, and is written as well.
     pub(super) fn of_pipe(pipe: OwnedHandle) -> io::Result<(Input, Waker)> {
-        let file = pipe.try_clone()?.into();
-        Input::from(file, Box::new(PipeReader::new(pipe)?))
+        Input::from(None, Box::new(PipeReader::new(pipe)?))
     }
 
-    fn from(file: File, mut source: Box<dyn Read + Send>) -> io::Result<(Input, Waker)> {
+    /// A socket, which nothing waits in.
+    pub(super) fn of_socket(socket: Arc<TcpStream>) -> io::Result<(Input, Waker)> {
+        Input::from(None, Box::new(SocketReader(socket)))
+    }
+
+    fn from(file: Option<File>, mut source: Box<dyn Read + Send>) -> io::Result<(Input, Waker)> {
         let (asked, questions) = channel::<Vec<u8>>();
         let (answer, answers) = channel();
         let waker = Waker(answer.clone());
@@ -85,14 +91,15 @@ impl Input {
 
     /// How many bytes there are to read, where that can be known: in a file.
     pub(crate) fn size(&mut self) -> Option<u64> {
-        let kind = winapi_util::file::typ(&self.file).ok()?;
-        let metadata = self.file.metadata().ok().filter(|_| kind.is_disk())?;
-        let position = self.file.stream_position().ok()?;
+        let file = self.file.as_mut()?;
+        let kind = winapi_util::file::typ(&*file).ok()?;
+        let metadata = file.metadata().ok().filter(|_| kind.is_disk())?;
+        let position = file.stream_position().ok()?;
         Some(metadata.len().saturating_sub(position))
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
     }
 
     /// Reads what there is, once there is something: 0 bytes at the end, `None`
@@ -116,6 +123,19 @@ impl Input {
                 }
                 self.memory = memory;
                 read.map(Some)
+            }
+        }
+    }
+}
+
+struct SocketReader(Arc<TcpStream>);
+
+impl Read for SocketReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&*self.0).read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_readable(&self.0)?,
+                read => return read,
             }
         }
     }

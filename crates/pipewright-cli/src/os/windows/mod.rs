@@ -1,5 +1,6 @@
 //! Windows.
 
+mod carrier;
 mod child;
 mod help;
 mod input;
@@ -18,6 +19,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 
 use windows_sys::Win32::Foundation::ERROR_INVALID_HANDLE;
 
+pub(crate) use carrier::Carrier;
 pub(crate) use child::{Child, exit_in_words};
 pub(crate) use help::{ENDS, EXAMPLES, RELAY_EXAMPLES, RELAY_SIGNALS, SIGNALS, SINKS, TARGETS};
 pub(crate) use input::{Input, Waker};

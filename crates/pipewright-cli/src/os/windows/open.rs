@@ -11,7 +11,8 @@ use pipewright::named_pipe::{ClientOptions, ServerOptions};
 use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
 
-use super::{Child, Handle, Input, clone_stdout, sys};
+use super::{Carrier, Child, Handle, Input, clone_stdout, sys};
+use crate::os::connect::tcp;
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
 
@@ -48,7 +49,7 @@ impl Opener {
     pub(crate) fn new(input: &Input) -> Self {
         sys::keep_standard_handles();
         let mut in_use = InUse::default();
-        if let Some(input) = Identity::of_file(input.file()) {
+        if let Some(input) = input.file().and_then(Identity::of_file) {
             // It is the first: nothing can be in its way.
             let _ = in_use.claim(input, "the input".into());
         }
@@ -89,10 +90,8 @@ impl Opener {
             Target::Path(path) => Ok(open_pipe(path, limit)),
             Target::Listen(path) => serve_pipe(path.as_os_str(), limit),
             Target::Exec(command) => open_command(command),
-            Target::Unix(_) => Err(Trouble::own(
-                r"Unix sockets are not supported on Windows yet (named pipes are: \.\pipe\NAME)",
-            )),
-            Target::Tcp { .. } => Err(Trouble::own("TCP is not supported on Windows yet")),
+            Target::Unix(_) => Err(no_unix_sockets()),
+            Target::Tcp { host, port } => Ok(connect(host, *port, limit)),
             Target::Stdout => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
         }
     }
@@ -144,10 +143,26 @@ impl Identity {
     }
 }
 
+/// A port that somebody listens on.
+fn connect(host: &str, port: u16, limit: Option<Duration>) -> Opened {
+    let (host, limit) = (host.to_owned(), limit.unwrap_or_default());
+    let opening: Opening = Box::new(move || Ok(Carrier::to(tcp(&host, port, limit)?.into())?));
+    Opened::awaited(Kind::Tcp, opening)
+}
+
+/// What is said of them, wherever they are asked for.
+pub(super) fn no_unix_sockets() -> Trouble {
+    Trouble::own(
+        "Unix sockets are not supported on Windows, because Rust's standard library has \
+         none there; tcp:HOST:PORT and named pipes, \\\\.\\pipe\\NAME, are",
+    )
+}
+
 /// A pipe that somebody serves.
 fn open_pipe(name: &Path, limit: Option<Duration>) -> Opened {
     let name = native_name(name.as_os_str());
-    let opening: Opening = Box::new(move || Ok(open_in_time(&ClientOptions::new(), &name, limit)?));
+    let opening: Opening =
+        Box::new(move || Ok(open_in_time(&ClientOptions::new(), &name, limit)?.into()));
     Opened::awaited(Kind::Pipe, opening)
 }
 
@@ -181,7 +196,7 @@ fn serve_pipe(name: &OsStr, limit: Option<Duration>) -> Result<Opened, Trouble> 
         }
     })?;
     let limit = limit.unwrap_or(Duration::MAX);
-    let opening: Opening = Box::new(move || Ok(server.accept(limit)?));
+    let opening: Opening = Box::new(move || Ok(server.accept(limit)?.into()));
     Ok(Opened::awaited(Kind::Listen, opening))
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code, reason = "the one place for it")]
 
+mod socket;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::windows::io::{
@@ -34,6 +36,8 @@ use windows_sys::Win32::System::Threading::{
     CreateEventW, OpenThread, ResumeThread, THREAD_SUSPEND_RESUME,
 };
 use windows_sys::core::BOOL;
+
+pub(super) use socket::{Room, wait_readable};
 
 /// What is told of console events; says whether the event is dealt with.
 type Told = Box<dyn Fn(u32) -> bool + Send + Sync>;
@@ -172,13 +176,7 @@ pub(super) struct PipeReader {
 
 impl PipeReader {
     pub(super) fn new(pipe: OwnedHandle) -> io::Result<PipeReader> {
-        // SAFETY: null stands for the defaults: not inheritable, and without a name.
-        let event = unsafe { CreateEventW(null(), 1, 0, null()) };
-        if event.is_null() {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: it was just made, and is ours.
-        let event = unsafe { OwnedHandle::from_raw_handle(event) };
+        let event = event()?;
         Ok(PipeReader { pipe, event })
     }
 
@@ -227,6 +225,17 @@ impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(self.read_some(buffer)?.unwrap_or(0))
     }
+}
+
+/// An event that stays set until it is taken back. It is not set.
+fn event() -> io::Result<OwnedHandle> {
+    // SAFETY: null stands for the defaults: not inheritable, and without a name.
+    let event = unsafe { CreateEventW(null(), 1, 0, null()) };
+    if event.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was just made, and is ours.
+    Ok(unsafe { OwnedHandle::from_raw_handle(event) })
 }
 
 /// What `Internal` holds while the I/O is under way ("OVERLAPPED structure").

@@ -2,6 +2,9 @@ use std::io::{PipeReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 
+#[cfg(windows)]
+mod carried;
+
 use super::*;
 use crate::os::Handle;
 

@@ -39,7 +39,7 @@ struct Common {
 
 impl Carrier {
     /// A way to the socket, which others may read from.
-    pub(super) fn to(socket: Arc<TcpStream>) -> io::Result<WayOut> {
+    pub(crate) fn to(socket: Arc<TcpStream>) -> io::Result<WayOut> {
         let (pipe, handle) = io::pipe()?;
         let common = Common {
             room: Room::of(&socket)?,

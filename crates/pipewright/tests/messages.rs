@@ -263,6 +263,52 @@ fn a_packet_pipe_keeps_the_boundaries_of_its_packets() {
     });
 }
 
+/// Packet pipes that were not made by `pipe2`: a FIFO, and a pipe that was opened by its
+/// path.
+#[cfg(all(target_os = "linux", not(pipewright_portable)))]
+fn packet_pipes_by_path() -> [(std::fs::File, std::fs::File); 2] {
+    use std::fs::OpenOptions;
+    use std::os::fd::AsRawFd;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    pipewright::fifo::create(&path).unwrap();
+    let both = OpenOptions::new().read(true).write(true).open(&path);
+    let fifo = (both.unwrap(), OpenOptions::new().write(true).open(&path));
+    let (reader, pipe) = packet_pipe();
+    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let opened = (reader.into(), OpenOptions::new().write(true).open(path));
+    [fifo, opened].map(|(reader, pipe)| {
+        let pipe = pipe.unwrap();
+        let flags = rustix::fs::fcntl_getfl(&pipe).unwrap();
+        rustix::fs::fcntl_setfl(&pipe, flags | rustix::fs::OFlags::DIRECT).unwrap();
+        (reader, pipe)
+    })
+}
+
+#[cfg(all(target_os = "linux", not(pipewright_portable)))]
+#[test]
+fn packets_stay_whole_and_apart_however_the_pipe_was_opened() {
+    watched(|| {
+        for sole_owner in [false, true] {
+            for (reader, pipe) in packet_pipes_by_path() {
+                let builder = PipeWriter::builder().sole_owner(sole_owner);
+                let writer = builder.build(pipe).unwrap();
+                for len in [1, 10, 4_096, 3, 4_000] {
+                    writer.try_send(stream(7, len)).unwrap();
+                }
+                writer.flush_timeout(LONG).unwrap();
+                let mut packet = vec![0; 10_000];
+                for len in [1, 10, 4_096, 3, 4_000] {
+                    let n = rustix::io::read(&reader, &mut packet).unwrap();
+                    assert_eq!(n, len);
+                    assert!(packet[..n] == stream(7, len));
+                }
+            }
+        }
+    });
+}
+
 #[cfg(all(target_os = "linux", not(pipewright_portable)))] // Elsewhere such pipes carry bytes.
 #[test]
 fn a_message_that_does_not_fit_into_one_packet_is_an_error_and_not_cut() {

@@ -97,12 +97,17 @@ impl Kind {
         match self {
             Kind::Socket { .. } => Some(Way::by(Mechanism::Socket)),
             Kind::Memory => Some(Way::by(Mechanism::Plain)),
-            Kind::Pipe { packets } if system::takes_nowait(fd) => Some(Way {
-                max_message: if packets { MAX_PACKET } else { usize::MAX },
-                ..Way::by(Mechanism::NoWait)
-            }),
-            Kind::Pipe { packets: false } | Kind::Terminal => Way::nonblocking(fd, sole_owner),
-            Kind::Pipe { packets: true } | Kind::Regular | Kind::Other => None,
+            Kind::Pipe { packets } => {
+                let way = if system::takes_nowait(fd) {
+                    Some(Way::by(Mechanism::NoWait))
+                } else {
+                    Way::nonblocking(fd, sole_owner)
+                };
+                let max_message = if packets { MAX_PACKET } else { usize::MAX };
+                way.map(|way| Way { max_message, ..way })
+            }
+            Kind::Terminal => Way::nonblocking(fd, sole_owner),
+            Kind::Regular | Kind::Other => None,
         }
     }
 }

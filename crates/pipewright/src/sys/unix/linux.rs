@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2, writev};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use rustix::pipe::PipeFlags;
@@ -96,7 +96,17 @@ pub(super) fn reopen(fd: &OwnedFd) -> Option<OwnedFd> {
     let (ours, theirs) = (fstat(&own).ok()?, fstat(fd).ok()?);
     let same =
         (ours.st_dev, ours.st_ino, ours.st_rdev) == (theirs.st_dev, theirs.st_ino, theirs.st_rdev);
-    same.then_some(own)
+    (same && keeps_packets(&own, fd).is_ok()).then_some(own)
+}
+
+/// Packets belong to the description, not to the pipe, and cannot be asked for when it
+/// is opened (man page pipe(2): since Linux 4.5 `fcntl` changes it).
+fn keeps_packets(own: &OwnedFd, as_in: &OwnedFd) -> Result<(), Errno> {
+    let packets = fcntl_getfl(as_in)? & PACKETS;
+    if packets.is_empty() {
+        return Ok(());
+    }
+    fcntl_setfl(own, fcntl_getfl(own)? | packets)
 }
 
 /// The master side of a pseudoterminal is a device that makes a new terminal

@@ -327,6 +327,30 @@ fn a_message_that_does_not_fit_into_one_packet_is_an_error_and_not_cut() {
     });
 }
 
+#[cfg(all(target_os = "linux", not(pipewright_portable)))]
+#[test]
+fn an_empty_message_that_a_packet_pipe_cannot_carry_is_an_error() {
+    watched(|| {
+        let (reader, pipe) = packet_pipe();
+        let writer = PipeWriter::new(pipe).unwrap();
+        for message in ["before", "", "after"] {
+            // The last one may come after the end.
+            drop(writer.try_send(message));
+        }
+        match &writer.close_timeout(LONG).unwrap_err().summary().outcome {
+            pipewright::Outcome::Failed(error) => {
+                let expected = rustix::io::Errno::INVAL.raw_os_error();
+                assert_eq!(error.raw_os_error(), Some(expected));
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut packet = [0; 100];
+        let n = rustix::io::read(&reader, &mut packet).unwrap();
+        assert_eq!(packet[..n], *b"before");
+        assert_eq!(rustix::io::read(&reader, &mut packet), Ok(0));
+    });
+}
+
 #[test]
 fn the_mode_and_the_handle_must_agree() {
     watched(|| {

@@ -103,18 +103,13 @@ impl Kind {
                 } else {
                     Way::nonblocking(fd, sole_owner)
                 };
-                let max_message = if packets { MAX_PACKET } else { usize::MAX };
-                way.map(|way| Way { max_message, ..way })
+                way.map(|way| Way { packets, ..way })
             }
             Kind::Terminal => Way::nonblocking(fd, sole_owner),
             Kind::Regular | Kind::Other => None,
         }
     }
 }
-
-/// The largest packet of a packet pipe: the system cuts larger ones, and does not
-/// say so (Linux man page pipe(2), "O_DIRECT").
-const MAX_PACKET: usize = rustix::pipe::PIPE_BUF;
 
 /// A way to write a descriptor without waiting.
 pub(super) struct Way {
@@ -123,8 +118,8 @@ pub(super) struct Way {
     pub(super) own: Option<OwnedFd>,
     /// The description was made non-blocking, which is to be undone.
     pub(super) made_nonblocking: bool,
-    /// The longest message that stays whole.
-    pub(super) max_message: usize,
+    /// It is a packet pipe.
+    pub(super) packets: bool,
 }
 
 impl Way {
@@ -133,7 +128,7 @@ impl Way {
             mechanism,
             own: None,
             made_nonblocking: false,
-            max_message: usize::MAX,
+            packets: false,
         }
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use pipewright_core::{Limits, Operation};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::pipe::PIPE_BUF;
 
 use super::asked::Asked;
 use super::kind::{self, Way};
@@ -33,7 +34,7 @@ struct Target {
     mechanism: Mechanism,
     /// The user's description was made non-blocking here.
     made_nonblocking: bool,
-    max_message: usize,
+    packets: bool,
 }
 
 impl Readiness {
@@ -53,7 +54,7 @@ impl Readiness {
                 original,
                 mechanism: way.mechanism,
                 made_nonblocking: way.made_nonblocking,
-                max_message: way.max_message,
+                packets: way.packets,
             }),
         }))
     }
@@ -61,8 +62,8 @@ impl Readiness {
     /// Writes data of so many bytes.
     fn attempt(&self, len: usize, data: &[IoSlice<'_>]) -> Attempt {
         self.with_target(|target| {
-            if len > target.max_message {
-                return Err(Errno::MSGSIZE);
+            if target.packets {
+                fits_a_packet(len)?;
             }
             target.write(data, self.reactor)
         })
@@ -71,6 +72,16 @@ impl Readiness {
 
     fn with_target<T>(&self, act: impl FnOnce(&mut Target) -> T) -> T {
         act(&mut self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Of a longer packet the system makes several, and of an empty one none, and does not
+/// say so (Linux man page pipe(2), "O_DIRECT").
+fn fits_a_packet(len: usize) -> Result<(), Errno> {
+    match len {
+        0 => Err(Errno::INVAL),
+        1..=PIPE_BUF => Ok(()),
+        _ => Err(Errno::MSGSIZE),
     }
 }
 

@@ -217,8 +217,10 @@ impl Flushes {
         let mut woken = answer.map_or_else(Vec::new, |answer| state.answer(before, answer));
         woken.append(&mut self.begin(&mut state));
         let last = state.last.take();
-        drop(state);
+        // Before anybody can see that the flush is over. Not the last one, so nothing is
+        // closed under the lock: `last` has one, or `state.pipe`.
         drop(pipe);
+        drop(state);
         self.over.notify_all();
         if let Some((pipe, writer)) = last {
             contain(move || writer.detached(Arc::into_inner(pipe)));
@@ -287,5 +289,39 @@ fn failed(code: u32) -> Answer {
     match class(code) {
         Class::Gone | Class::Broken => Answer::Broken(code),
         _ => Answer::Unknown,
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::incompatible_msrv,
+    reason = "tests fail by panicking, and are built with the newest Rust"
+)]
+mod tests {
+    use super::*;
+
+    /// Else whoever gives the handle up in that moment would not be the last to have it:
+    /// it would be closed behind the back of a user who is to get it.
+    #[test]
+    fn a_flush_that_is_over_has_let_go_of_the_handle() {
+        let (_reader, pipe) = io::pipe().unwrap();
+        let pipe = Arc::new(OwnedHandle::from(pipe));
+        let kind = Kind::of(pipe.as_handle()).unwrap();
+        let flushes = Flushes::new(&pipe);
+        let cx = Context::from_waker(Waker::noop());
+        // The pipe is empty, so each flush is over soon.
+        for _ in 0..1_000 {
+            let mut asked = Asked::default();
+            assert!(flushes.poll(kind, &mut asked, &cx).is_pending());
+            let mut state = flushes.state();
+            while state.flush.is_some() {
+                drop(state);
+                thread::yield_now();
+                state = flushes.state();
+            }
+            // This one, and that of `flushes`.
+            assert_eq!(Arc::strong_count(&pipe), 2);
+        }
     }
 }

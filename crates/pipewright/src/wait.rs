@@ -210,10 +210,20 @@ pub(crate) struct Line {
     place: Option<Place>,
 }
 
-/// A ticket, and its entry in the list of waiters.
+/// A ticket, and its entry in the list of waiters. Leaves the line when it is dropped,
+/// also by a panic of the waker's: those behind would wait for ever.
 struct Place {
-    ticket: Ticket,
+    /// `None` once it was claimed.
+    ticket: Option<Ticket>,
     entry: Entry,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.entry.writer.change(|state| state.core.leave(ticket));
+        }
+    }
 }
 
 impl Line {
@@ -240,7 +250,7 @@ impl Line {
             Ok(Ok(reservation)) => Poll::Ready(Ok(reservation)),
             Err(outcome) => Poll::Ready(Err(outcome)),
             Ok(Err(ticket)) => {
-                let entry = Entry::new(writer);
+                let (ticket, entry) = (Some(ticket), Entry::new(writer));
                 self.place = Some(Place { ticket, entry });
                 Poll::Pending
             }
@@ -257,40 +267,24 @@ impl Wait for Line {
                 return Poll::Ready(output);
             }
         }
-        let Some(Place { ticket, mut entry }) = self.place.take() else {
+        let Some(Place { ticket, entry }) = &mut self.place else {
             return Poll::Pending;
         };
-        let until = Until::Granted(ticket.id());
-        let mut ticket = Some(ticket);
+        let Some(until) = ticket.as_ref().map(|ticket| Until::Granted(ticket.id())) else {
+            return Poll::Pending;
+        };
         let polled = entry.register(cx, until, |state| {
             match state.core.claim(ticket.take()?) {
                 Ok(reservation) => return Some(Ok(reservation)),
-                Err(waiting) => ticket = Some(waiting),
+                Err(waiting) => *ticket = Some(waiting),
             }
             let outcome = state.core.refusal()?;
             Some(Err(state.explain(outcome)))
         });
-        match (polled, ticket) {
-            (Poll::Pending, Some(ticket)) => {
-                self.place = Some(Place { ticket, entry });
-                Poll::Pending
-            }
-            (polled, ticket) => {
-                if let Some(ticket) = ticket {
-                    self.writer.change(|state| state.core.leave(ticket));
-                }
-                polled
-            }
+        if polled.is_ready() {
+            self.place = None;
         }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        if let Some(Place { ticket, entry }) = self.place.take() {
-            drop(entry);
-            self.writer.change(|state| state.core.leave(ticket));
-        }
+        polled
     }
 }
 

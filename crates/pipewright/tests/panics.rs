@@ -10,6 +10,7 @@
 mod common;
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use common::data::{read_exact, read_stream, stream, when_freed};
 use common::ends::{full_pipe, pipe};
-use common::wakers::{poll_with, when_woken};
+use common::wakers::{poll_once, poll_with, when_dropped, when_woken};
 use common::{LONG, alone, until};
 use pipewright::PipeWriter;
 
@@ -195,5 +196,27 @@ fn destructors_of_unsent_messages_that_panic_end_nothing() {
         until(|| freed.load(Ordering::SeqCst) == 3);
         let (reader, writer) = panicking(|_| {});
         assert_alive(reader, &writer);
+    });
+}
+
+#[test]
+fn a_sender_whose_waker_panics_does_not_keep_its_place_in_the_line() {
+    alone(|| {
+        let (mut reader, pipe, filling) = full_pipe();
+        let writer = PipeWriter::builder().capacity(10).build(pipe).unwrap();
+        writer.try_send(stream(0, 10)).unwrap();
+        let mut waiting = Box::pin(writer.send("never sent"));
+        // Its last reference is dropped when the task is polled with another.
+        let waker = when_dropped(|| panic!("on purpose"));
+        assert!(poll_with(&mut waiting, &waker).is_pending());
+        drop(waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| poll_once(&mut waiting).is_pending()));
+        assert!(polled.is_err());
+        drop(waiting);
+        read_exact(&mut reader, filling);
+        writer.flush_timeout(LONG).unwrap();
+        writer.try_send(stream(10, 10)).unwrap();
+        writer.finish();
+        assert_eq!(read_stream(&mut reader, 0), 20);
     });
 }

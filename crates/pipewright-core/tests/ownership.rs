@@ -229,6 +229,17 @@ fn the_users_memory_is_never_taken_for_a_block() {
 }
 
 #[test]
+fn the_copy_of_a_large_message_is_not_kept_when_it_is_written() {
+    for (len, is_kept) in [(JOIN_MAX, true), (LARGE, false)] {
+        let mut core = writer(Mode::Byte);
+        let (_, direct) = core.send_direct(len).unwrap();
+        let operation = direct.into_copy(&vec![7; len]);
+        let spent = core.handle_completed(operation, len);
+        assert_eq!(spent.is_empty(), is_kept, "{len} bytes");
+    }
+}
+
+#[test]
 #[cfg(debug_assertions)]
 #[should_panic(expected = "is not in flight")]
 fn a_stray_operation_is_shown_by_debug_builds() {

@@ -48,7 +48,13 @@ impl Direct {
 
     /// The same, of a copy of `message`.
     pub fn into_copy(self, message: &[u8]) -> Operation {
-        self.with(Chunk::Block(Block::new(message.to_vec())))
+        let chunk = if self.joins {
+            Chunk::Block(Block::new(message.to_vec()))
+        } else {
+            // Not a block: those are kept for the next time, whatever their size.
+            Chunk::Message(Bytes::copy_from_slice(message))
+        };
+        self.with(chunk)
     }
 
     fn with(self, chunk: Chunk) -> Operation {

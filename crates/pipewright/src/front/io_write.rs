@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use pipewright_core::{Mode, Refused};
 
-use crate::error::Ended;
+use crate::error::{Ended, SendError};
 use crate::wait::{Line, Wait, Written};
 use crate::writer::PipeWriter;
 
@@ -46,10 +46,10 @@ impl io::Write for &PipeWriter {
         match Line::new(&self.shared, piece.len()).wait_forever() {
             Ok(reservation) => {
                 let permit = self.permit(reservation);
-                permit
-                    .send(Bytes::copy_from_slice(piece))
-                    .map_err(|refused| io::Error::new(io::ErrorKind::BrokenPipe, refused))?;
-                Ok(piece.len())
+                match permit.send_closed(Bytes::copy_from_slice(piece)) {
+                    Ok(_) => Ok(piece.len()),
+                    Err(SendError(_, outcome)) => Err(Ended(outcome).into()),
+                }
             }
             Err(outcome) => Err(Ended(outcome).into()),
         }

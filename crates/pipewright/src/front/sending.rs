@@ -168,7 +168,7 @@ impl Permit {
 
     /// Sends a message for which enough was reserved: it is refused only after the
     /// end.
-    fn send_closed(self, message: Bytes) -> Result<Position, SendError> {
+    pub(crate) fn send_closed(self, message: Bytes) -> Result<Position, SendError> {
         self.send(message).map_err(|refused| match refused {
             TrySendError::Closed(message, outcome) => SendError(message, outcome),
             TrySendError::Full(message) => SendError(message, Outcome::Stopped),

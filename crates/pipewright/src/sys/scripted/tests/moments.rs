@@ -1,9 +1,12 @@
 //! What is no plain failure: writes of nothing, arming that fails, lacks that pass,
 //! and cancels at every moment of an operation.
 
-use super::common::data::{assert_stream, stream, tracked};
+use std::io::Write;
+
+use super::common::data::{assert_stream, stream, tracked, when_freed};
 use super::common::{LONG, until, watched};
 use super::*;
+use crate::outcome::PipeError;
 use crate::sys::scripted::CANCELLED;
 
 /// A writer with 25 bytes to write, 10 in an operation, to a kernel that answers so.
@@ -239,5 +242,29 @@ fn a_handle_is_given_back_only_when_its_operation_has_ended() {
             let again = PipeWriter::new(pipe.unwrap()).unwrap();
             again.close_timeout(LONG).unwrap();
         }
+    });
+}
+
+#[test]
+fn a_blocking_write_that_got_room_and_then_the_end_says_why_it_ended() {
+    watched(|| {
+        let kernel = Kernel::new(Script::new([Answer::takes(3_000), Answer::fails(28)]));
+        let writer = PipeWriter::builder().capacity(6_001).unattached().unwrap();
+        // Freed when the sender has its room and was not woken yet: the next one fails.
+        let next = kernel.clone();
+        let first = when_freed(stream(0, 3_000), move || settle(&next));
+        writer.try_send(first).unwrap();
+        writer.try_send(stream(3_000, 3_000)).unwrap();
+        attach(&kernel, &writer);
+        let mut blocking = writer.clone();
+        let write = std::thread::spawn(move || blocking.write(&stream(6_000, 3_000)));
+        // Nobody else is given room while somebody waits in line.
+        until(|| writer.try_reserve(1).is_err());
+        kernel.step(0);
+        let error = write.join().unwrap().unwrap_err();
+        let inner = error.get_ref().unwrap();
+        let why = inner.downcast_ref::<PipeError>().unwrap();
+        assert_eq!(why.raw_os_error(), Some(28));
+        assert_eq!(error.kind(), why.kind());
     });
 }

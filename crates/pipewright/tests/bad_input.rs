@@ -284,6 +284,33 @@ fn a_process_without_descriptors_left_is_told_so_and_can_go_on_later() {
     });
 }
 
+#[cfg(all(target_os = "linux", not(pipewright_sanitized)))] // Which needs much itself.
+#[test]
+fn a_process_without_room_for_a_thread_is_told_so_and_loses_no_descriptor() {
+    use common::process::handles;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    alone(|| {
+        let before = getrlimit(Resource::As);
+        // What the heap has is enough for everything but the stack of a thread.
+        let limit = Rlimit {
+            current: Some(0),
+            ..before
+        };
+        let (reader, mut pipe) = pipe();
+        let open = handles();
+        setrlimit(Resource::As, limit).unwrap();
+        for _ in 0..10 {
+            pipe = PipeWriter::new(pipe).unwrap_err().into_pipe();
+        }
+        setrlimit(Resource::As, before).unwrap();
+        assert_eq!(handles(), open);
+        let writer = PipeWriter::new(pipe).unwrap();
+        writer.try_send("later").unwrap();
+        drop(writer);
+        assert_eq!(common::data::reading(reader).join().unwrap(), b"later");
+    });
+}
+
 #[cfg(unix)]
 #[test]
 fn sockets_without_a_peer_are_reported() {

@@ -23,6 +23,9 @@ use crate::panics::contain;
 use crate::sys::Writer;
 use crate::sys::duty::{self, Duty, Server};
 
+/// What its threads are called.
+const THREAD: &str = "pipewright";
+
 /// How many jobs are done between two looks at the poller.
 const JOBS_PER_ROUND: usize = 64;
 
@@ -80,17 +83,19 @@ impl Reactor {
         if let Some(reactor) = *slot {
             return Ok(reactor);
         }
+        // First: without a thread, what is leaked here would be lost each time.
+        let thread = duty::recruit(THREAD)?;
         let reactor: &'static Reactor = Box::leak(Box::new(Reactor {
             poller: Poller::new()?,
             events: Mutex::new(Events::new()),
-            duty: Duty::new("pipewright"),
+            duty: Duty::new(THREAD),
             queue: Mutex::default(),
             expected: Mutex::default(),
             timers: Mutex::default(),
             next_key: AtomicUsize::new(0),
             next_timer: AtomicU64::new(0),
         }));
-        duty::start(reactor)?;
+        thread.serve(reactor);
         *slot = Some(reactor);
         Ok(reactor)
     }

@@ -5,8 +5,7 @@
 #                                                            freed, overruns, leaks
 #   scripts/sanitize.sh thread [ARGUMENTS OF CARGO TEST]     data races
 #
-# Documentation tests are left out: they run no code that the others do not; so is a
-# test that limits the memory, of which a sanitizer needs much for itself.
+# Documentation tests are left out: they run no code that the others do not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/debian-root.sh
@@ -36,6 +35,6 @@ export ASAN_OPTIONS=halt_on_error=1:${ASAN_OPTIONS:-}
 export LSAN_OPTIONS=suppressions=$PWD/scripts/leaks.txt:print_suppressions=0:${LSAN_OPTIONS:-}
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="-Zsanitizer=$sanitizer --cfg pipewright_sanitized ${RUSTFLAGS:-}"
+export RUSTFLAGS="-Zsanitizer=$sanitizer ${RUSTFLAGS:-}"
 exec cargo test -p pipewright --all-features --lib --tests --target "$host" \
     --target-dir "target/sanitize/$sanitizer" "${options[@]}" "$@"

@@ -69,7 +69,7 @@ impl Builder {
 
     /// How long the writer goes on in the background after its last handle was
     /// dropped; 5 seconds unless set. 0: it stops at once, and what is queued is
-    /// lost.
+    /// lost. So is that of a writer that never got a pipe.
     pub fn linger(mut self, limit: Duration) -> Self {
         self.linger = limit;
         self
@@ -102,9 +102,9 @@ impl Builder {
     /// after a send was refused, and at the end; several such events may share one
     /// call. The last call is the one with the [`outcome`](Progress::outcome).
     ///
-    /// It is called without a lock, by one thread at a time: the one that sends,
-    /// or one of Pipewright's. It may use any method of the writer, and may drop
-    /// it. It should be short: the thread has other writers to serve. It may wait with
+    /// It is called without a lock, by one thread at a time: one that sends with the
+    /// writer, ends it or drops it, or one of Pipewright's. It may use any method of
+    /// the writer, and may drop it. It should be short: the thread has other writers to serve. It may wait with
     /// the methods of a writer: the others are served by another thread meanwhile,
     /// which costs a thread for each callback that waits at the same time. If it
     /// waits for anything else, they wait with it. If it holds a

@@ -32,8 +32,8 @@ use crate::wait::{End, Wait};
 /// # Dropping
 ///
 /// When the last handle is dropped, the writer goes on in the background for its
-/// linger time ([`Builder::linger`], 5 seconds unless set) and then stops. Drop
-/// never waits. At the end of the process call
+/// linger time ([`Builder::linger`], 5 seconds unless set) and then stops; without a
+/// pipe it stops at once. Drop never waits. At the end of the process call
 /// [`wait_lingering`](crate::wait_lingering), or [`close`](Self::close) the
 /// writers yourself, or what is still queued is lost.
 ///

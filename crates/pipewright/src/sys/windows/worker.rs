@@ -51,7 +51,6 @@ struct Todo {
 enum Job {
     /// The writer wants a turn.
     Turn(Arc<dyn Writer>),
-    /// Another thread left an operation to be started here.
     /// The kernel is done with an operation.
     Land(Block),
 }

@@ -102,8 +102,9 @@ impl ClientOptions {
     }
 
     /// Whether reads keep the boundaries of what the server wrote; not unless set.
-    /// For a [`duplex`](Self::duplex) client. A pipe that keeps no messages has none,
-    /// and is read as it is.
+    /// For a [`duplex`](Self::duplex) client; opening as another is refused with
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput). A pipe that keeps no messages has
+    /// none, and is read as it is.
     pub fn read_messages(mut self, messages: bool) -> Self {
         self.read_messages = messages;
         self

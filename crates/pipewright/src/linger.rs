@@ -142,3 +142,30 @@ impl fmt::Display for StillLingering {
 }
 
 impl error::Error for StillLingering {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> NobodyLingers {
+        let mut wait = NobodyLingers::default();
+        let polled = wait.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        wait
+    }
+
+    fn is_known(id: Option<u64>) -> bool {
+        id.is_some_and(|id| everybody().waiting.contains_key(&id))
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_leaves_nothing_behind_and_the_others_alone() {
+        let _lingering = Lingering::enter(None);
+        let (first, second) = (waiting(), waiting());
+        let (given_up, other) = (first.id, second.id);
+        assert!(is_known(given_up) && is_known(other));
+        drop(first);
+        assert!(!is_known(given_up));
+        assert!(is_known(other));
+    }
+}

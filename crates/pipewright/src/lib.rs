@@ -24,6 +24,8 @@ mod sync;
 mod sys;
 mod wait;
 mod waiters;
+#[cfg(test)]
+mod words;
 mod writer;
 
 pub use pipewright_core::{JOIN_MAX, Mode, Position};

@@ -26,3 +26,22 @@ impl Pace {
         last.is_none_or(|last| now.saturating_duration_since(last) >= CLOSE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_follows_closely_is_no_message_after_a_while() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        assert!(pace.note(start), "the first");
+        assert!(!pace.note(start), "at the same moment");
+        let soon = start + CLOSE - Duration::from_nanos(1);
+        assert!(!pace.note(soon));
+        assert!(!pace.note(soon + CLOSE / 2), "counted from the last one");
+        let later = soon + CLOSE / 2 + CLOSE;
+        assert!(pace.note(later));
+        assert!(!pace.note(start), "the clock of another processor");
+    }
+}

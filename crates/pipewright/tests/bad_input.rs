@@ -346,7 +346,11 @@ fn sockets_without_a_peer_are_reported() {
 fn errors_of_refused_handles_turn_into_io_errors() {
     watched(|| {
         let (reader, _writer) = pipe();
-        let error: io::Error = PipeWriter::new(reader).unwrap_err().into();
+        let refused = PipeWriter::new(reader).unwrap_err();
+        let source = std::error::Error::source(&refused).unwrap();
+        let source: &io::Error = source.downcast_ref().unwrap();
+        assert_eq!(source.raw_os_error(), Some(UNWRITABLE));
+        let error: io::Error = refused.into();
         assert_eq!(
             error.kind(),
             io::Error::from_raw_os_error(UNWRITABLE).kind()

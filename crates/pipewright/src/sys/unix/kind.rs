@@ -27,6 +27,7 @@ pub(super) enum Kind {
     Terminal,
     /// A device of memory, which can never make a writer wait.
     Memory,
+    /// A file, or a device of blocks.
     Regular,
     Other,
 }
@@ -56,7 +57,7 @@ impl Kind {
             },
             FileType::CharacterDevice if rustix::termios::isatty(fd) => Kind::Terminal,
             FileType::CharacterDevice if system::is_memory_device(&stat) => Kind::Memory,
-            FileType::RegularFile => Kind::Regular,
+            FileType::RegularFile | FileType::BlockDevice => Kind::Regular,
             _ => Kind::Other,
         })
     }

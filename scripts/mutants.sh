@@ -5,7 +5,7 @@
 #   scripts/mutants.sh core [OPTIONS]       the core, with all of its tests
 #   scripts/mutants.sh library [OPTIONS]    the shared piece of the library, with the unit
 #                                           tests, which put it on a scripted kernel, and
-#                                           then with those files of tests that are quick
+#                                           those files of tests that are quick
 #
 # The options are those of `cargo mutants`, which must be installed (cargo install
 # cargo-mutants). A machine with two idle cores takes an hour or two for each. The lists
@@ -33,12 +33,13 @@ library)
     for file in shared state effects callback waiters wait linger pace progress outcome error; do
         options+=(--file "crates/pipewright/src/$file.rs")
     done
-    tests=(--lib)
-    for test in accounting callbacks ends everybody_learns front_ends line lingering messages \
-        never_blocks one_end panics parts user_code; do
-        tests+=(--test "$test")
+    # To cargo itself, so that nothing else is built either.
+    tests=(--cargo-arg=--lib)
+    for test in accounting bad_input bounded callbacks costs ends everybody_learns front_ends line \
+        lingering messages never_blocks one_end panics parts user_code; do
+        tests+=("--cargo-arg=--test=$test")
     done
-    exec cargo mutants --package pipewright --all-features "${options[@]}" "$@" -- "${tests[@]}"
+    exec cargo mutants --package pipewright --all-features "${options[@]}" "${tests[@]}" "$@"
     ;;
 *)
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0"

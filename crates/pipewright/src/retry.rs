@@ -1,8 +1,16 @@
 //! The pause before an operation for which the system lacked resources is tried again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sys::Timer;
+
+const FIRST: Duration = Duration::from_millis(1);
+
+/// How long the given attempt waits, counted from 1: each twice as long as the one
+/// before, up to half a second.
+pub(crate) fn pause(attempt: u32) -> Duration {
+    FIRST * 2_u32.pow(attempt.clamp(1, 10) - 1)
+}
 
 /// The timer of the last retry, and when it is over.
 #[derive(Default)]
@@ -28,7 +36,6 @@ impl Pause {
 mod tests {
     use std::sync::{Arc, mpsc};
     use std::task::Wake;
-    use std::time::Duration;
 
     use super::*;
 
@@ -56,5 +63,13 @@ mod tests {
         drop(pause.keep(second.0, second.1));
         drop(pause.keep(first.0, first.1));
         assert_eq!(told.recv(), Ok("second"));
+    }
+
+    #[test]
+    fn each_pause_is_twice_as_long_as_the_one_before_up_to_half_a_second() {
+        let milliseconds = |attempt| pause(attempt).as_millis();
+        let first: Vec<_> = (1..=11).map(milliseconds).collect();
+        assert_eq!(first, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512]);
+        assert_eq!(milliseconds(u32::MAX), 512);
     }
 }

@@ -26,14 +26,11 @@ use crate::callback::Callback;
 use crate::effects::Effects;
 use crate::linger::Lingering;
 use crate::panics::contain;
+use crate::retry;
 use crate::state::{State, Work};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::{Attempt, Driver, Handling, Pipe, Submitted, Timer, Writer, now};
-
-/// The pause before the first retry for lack of resources; each further one is
-/// twice as long.
-const FIRST_RETRY: Duration = Duration::from_millis(1);
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -287,7 +284,7 @@ impl Shared {
                 Arc::clone(&self.0).ready();
             }
         }
-        let when = now() + FIRST_RETRY * 2_u32.pow(attempt.min(10) - 1);
+        let when = now() + retry::pause(attempt);
         let timer = Timer::start(when, Waker::from(Arc::new(Ready(Arc::clone(self)))))?;
         let replaced = self.lock().retry_by(when, timer);
         drop(replaced);

@@ -2,6 +2,8 @@
 //! and cancels at every moment of an operation.
 
 use std::io::Write;
+use std::sync::{OnceLock, mpsc};
+use std::time::{Duration, Instant};
 
 use super::common::data::{assert_stream, stream, tracked, when_freed};
 use super::common::{LONG, until, watched};
@@ -266,5 +268,36 @@ fn a_blocking_write_that_got_room_and_then_the_end_says_why_it_ended() {
         let why = inner.downcast_ref::<PipeError>().unwrap();
         assert_eq!(why.raw_os_error(), Some(28));
         assert_eq!(error.kind(), why.kind());
+    });
+}
+
+/// One that sends whenever something was written would keep the thread that it runs on.
+#[test]
+fn what_a_callback_sends_is_left_to_the_writing_side() {
+    watched(|| {
+        let kernel = Kernel::new(Script {
+            inline: true,
+            ..Script::default()
+        });
+        let own = Arc::new(OnceLock::<PipeWriter>::new());
+        let (tell, told) = mpsc::channel();
+        let writer = Arc::clone(&own);
+        let builder = PipeWriter::builder().on_progress(move |progress| {
+            let Some(writer) = writer.get().filter(|_| progress.written == 5) else {
+                return;
+            };
+            // Later than what follows closely.
+            let called = Instant::now();
+            until(|| called.elapsed() > Duration::from_millis(1));
+            writer.try_send("second").unwrap();
+            tell.send(writer.progress().written).unwrap();
+        });
+        let writer = own.get_or_init(|| builder.unattached().unwrap());
+        attach(&kernel, writer);
+        settle(&kernel);
+        writer.try_send("first").unwrap();
+        assert_eq!(told.recv(), Ok(5));
+        settle(&kernel);
+        assert_eq!(writer.progress().written, 11);
     });
 }

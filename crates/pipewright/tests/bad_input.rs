@@ -47,9 +47,21 @@ fn assert_refused(handle: impl Into<Pipe>, expected: i32) -> Pipe {
     assert!(text.contains("the collector"), "{text}");
     assert_eq!(named.error().raw_os_error(), Some(expected));
     assert!(text.contains(&text_of(expected)), "{text}");
-    let handle = named.into_pipe();
+    let builder = PipeWriter::builder().name("the collector");
+    let late = attach(builder, named.into_pipe(), "the collector");
+    let handle = attach(PipeWriter::builder(), late, &what);
     assert_eq!(raw(&handle), value);
     handle
+}
+
+/// A writer that was made without a handle refuses it as well, by the name it has.
+#[track_caller]
+fn attach(builder: pipewright::Builder, handle: Pipe, called: &str) -> Pipe {
+    let writer = builder.unattached().unwrap();
+    let refused = writer.attach(handle).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.starts_with(called), "{text}");
+    refused.into_pipe()
 }
 
 #[test]

@@ -301,3 +301,21 @@ fn what_a_callback_sends_is_left_to_the_writing_side() {
         assert_eq!(writer.progress().written, 11);
     });
 }
+
+#[test]
+fn a_callback_that_panicked_is_out_of_the_senders_way() {
+    watched(|| {
+        let builder = PipeWriter::builder().on_progress(|_| panic!("on purpose"));
+        let writer = builder.unattached().unwrap();
+        let kernel = Kernel::new(Script::default());
+        attach(&kernel, &writer);
+        settle(&kernel);
+        writer.try_send("first").unwrap();
+        settle(&kernel);
+        let told = Instant::now();
+        until(|| told.elapsed() > Duration::from_millis(1));
+        writer.try_send("second").unwrap();
+        // By its sender: nobody else did anything.
+        assert_eq!(writer.progress().written, 11);
+    });
+}

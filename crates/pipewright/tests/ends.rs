@@ -349,9 +349,9 @@ fn stop_does_not_wait_for_user_code_that_keeps_the_writing_side() {
             })
             .build(pipe)
             .unwrap();
-        // Sends that follow closely are left to the writing side,
+        // What does not fit into one write is left to the writing side,
         while inside.try_recv().is_err() {
-            let _ = kept.try_send("!");
+            let _ = kept.try_send(stream(0, 500_000));
         }
 
         // which is kept now.

@@ -80,3 +80,27 @@ impl Waiters {
         woken.extend(std::mem::take(&mut self.waiting).into_values());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_whose_position_is_written_are_woken() {
+        let mut waiters = Waiters::default();
+        for until in [
+            Until::Written(Position::new(4)),
+            Until::Written(Position::new(5)),
+            Until::Written(Position::new(6)),
+            Until::Ended,
+        ] {
+            let id = waiters.new_id();
+            assert!(waiters.register(until, id, Waker::noop().clone()).is_none());
+        }
+        let mut woken = Vec::new();
+        for (written, expected) in [(3, 0), (5, 2), (5, 2), (6, 3), (u64::MAX, 3)] {
+            waiters.take_written(Position::new(written), &mut woken);
+            assert_eq!(woken.len(), expected, "{written} bytes written");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use super::common::{LONG, until, watched};
 use super::*;
 use crate::outcome::PipeError;
 use crate::sys::scripted::CANCELLED;
+use crate::writer::WeakPipeWriter;
 
 /// A writer with 25 bytes to write, 10 in an operation, to a kernel that answers so.
 fn writing(answers: impl IntoIterator<Item = Answer>) -> (Kernel, PipeWriter, Told) {
@@ -279,21 +280,25 @@ fn what_a_callback_sends_is_left_to_the_writing_side() {
             inline: true,
             ..Script::default()
         });
-        let own = Arc::new(OnceLock::<PipeWriter>::new());
+        let own = Arc::new(OnceLock::<WeakPipeWriter>::new());
         let (tell, told) = mpsc::channel();
-        let writer = Arc::clone(&own);
+        let weak = Arc::clone(&own);
         let builder = PipeWriter::builder().on_progress(move |progress| {
-            let Some(writer) = writer.get().filter(|_| progress.written == 5) else {
+            let Some(writer) = weak.get().and_then(WeakPipeWriter::upgrade) else {
                 return;
             };
+            if progress.written > 5 {
+                return;
+            }
             // Later than what follows closely.
             let called = Instant::now();
             until(|| called.elapsed() > Duration::from_millis(1));
             writer.try_send("second").unwrap();
             tell.send(writer.progress().written).unwrap();
         });
-        let writer = own.get_or_init(|| builder.unattached().unwrap());
-        attach(&kernel, writer);
+        let writer = builder.unattached().unwrap();
+        own.set(writer.downgrade()).unwrap();
+        attach(&kernel, &writer);
         settle(&kernel);
         writer.try_send("first").unwrap();
         assert_eq!(told.recv(), Ok(5));

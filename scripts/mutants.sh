@@ -30,7 +30,7 @@ core)
     exec cargo mutants --package pipewright-core "${options[@]}" "$@" -- --lib --tests
     ;;
 library)
-    for file in shared state effects callback waiters wait linger pace progress outcome error; do
+    for file in shared state effects callback waiters wait linger pace progress outcome error retry; do
         options+=(--file "crates/pipewright/src/$file.rs")
     done
     # To cargo itself, so that nothing else is built either.

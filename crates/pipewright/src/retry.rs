@@ -66,6 +66,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_that_ends_early_gives_its_timer_back() {
+        let (tells, _told) = mpsc::channel();
+        let when = Instant::now() + Duration::from_secs(3600);
+        let timer = Timer::start(when, Arc::new(Tell(tells, "never")).into()).unwrap();
+        let mut pause = Pause::default();
+        assert!(pause.keep(when, timer).is_none());
+        assert!(pause.end().is_some());
+        assert!(pause.end().is_none());
+    }
+
+    #[test]
     fn each_pause_is_twice_as_long_as_the_one_before_up_to_half_a_second() {
         let milliseconds = |attempt| pause(attempt).as_millis();
         let first: Vec<_> = (1..=11).map(milliseconds).collect();

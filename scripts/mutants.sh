@@ -35,8 +35,9 @@ library)
     done
     # To cargo itself, so that nothing else is built either.
     tests=(--cargo-arg=--lib)
-    for test in accounting async_write bad_input bounded callbacks costs ends everybody_learns front_ends line \
-        lingering messages never_blocks one_end panics parts user_code; do
+    for test in accounting async_write bad_input bounded callbacks concurrency costs ends \
+        everybody_learns front_ends line lingering messages never_blocks one_end panics parts \
+        user_code; do
         tests+=("--cargo-arg=--test=$test")
     done
     exec cargo mutants --package pipewright --all-features "${options[@]}" "${tests[@]}" "$@"

@@ -6,8 +6,6 @@
 #   scripts/sanitize.sh thread [ARGUMENTS OF CARGO TEST]     data races
 #
 # Documentation tests are left out: they run no code that the others do not.
-# So are those that compare how much memory the process has: a sanitizer keeps what was
-# freed for a while. Leaks the first one finds by itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/debian-root.sh
@@ -36,7 +34,9 @@ export PIPEWRIGHT_WATCHDOG_SECONDS=${PIPEWRIGHT_WATCHDOG_SECONDS:-600}
 export ASAN_OPTIONS=halt_on_error=1:${ASAN_OPTIONS:-}
 export LSAN_OPTIONS=suppressions=$PWD/scripts/leaks.txt:print_suppressions=0:${LSAN_OPTIONS:-}
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}
+# It keeps what was freed for a while, which tests that compare memory must know.
+export PIPEWRIGHT_SANITIZED=1
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=$sanitizer ${RUSTFLAGS:-}"
 exec cargo test -p pipewright --all-features --lib --tests --target "$host" \
-    --target-dir "target/sanitize/$sanitizer" "${options[@]}" "$@" -- --skip cycles::
+    --target-dir "target/sanitize/$sanitizer" "${options[@]}" "$@"

@@ -18,9 +18,6 @@ use common::ends::{full_pipe, pipe};
 use common::{LONG, alone};
 use pipewright::{JOIN_MAX, PipeWriter};
 
-#[global_allocator]
-static ALLOCATOR: dhat::Alloc = dhat::Alloc;
-
 /// Longer than what makes two messages follow each other closely.
 const APART: Duration = Duration::from_micros(50);
 
@@ -36,8 +33,10 @@ fn writes_of(whose: &str) -> u64 {
     count.unwrap().parse().unwrap()
 }
 
-fn allocations() -> u64 {
-    dhat::HeapStats::get().total_blocks
+/// What `body` allocates on its own thread: the threads of the test (its watchdog, the
+/// test's runner) allocate when they please.
+fn allocations_in(body: impl FnOnce()) -> u64 {
+    allocation_counter::measure(body).count_total
 }
 
 /// What it allocates once is allocated from now on.
@@ -52,7 +51,6 @@ fn wake_the_writing_side() {
 #[test]
 fn a_message_into_an_idle_pipe_costs_its_thread_one_write_and_no_allocation() {
     alone(|| {
-        let _counting = dhat::Profiler::builder().testing().build();
         for len in [MESSAGE, JOIN_MAX + 1] {
             let (mut reader, pipe) = pipe();
             let writer = PipeWriter::new(pipe).unwrap();
@@ -67,11 +65,8 @@ fn a_message_into_an_idle_pipe_costs_its_thread_one_write_and_no_allocation() {
             ping();
             wake_the_writing_side();
             let (threads, process) = (writes_of("thread-self"), writes_of("self"));
-            let before = allocations();
-            for _ in 0..100 {
-                ping();
-            }
-            assert_eq!(allocations() - before, 0, "{len} bytes");
+            let made = allocations_in(|| (0..100).for_each(|_| ping()));
+            assert_eq!(made, 0, "{len} bytes");
             assert_eq!(writes_of("thread-self") - threads, 100, "{len} bytes");
             assert_eq!(writes_of("self") - process, 100, "{len} bytes");
         }
@@ -81,7 +76,6 @@ fn a_message_into_an_idle_pipe_costs_its_thread_one_write_and_no_allocation() {
 #[test]
 fn small_messages_that_wait_cost_allocations_and_writes_by_the_block() {
     alone(|| {
-        let _counting = dhat::Profiler::builder().testing().build();
         let (mut reader, pipe, filling) = full_pipe();
         let writer = PipeWriter::builder().capacity(4 << 20).build(pipe).unwrap();
         let blocks = 32;
@@ -89,11 +83,11 @@ fn small_messages_that_wait_cost_allocations_and_writes_by_the_block() {
         // The first finds out that the pipe is full.
         let (first, others) = all.split_at(MESSAGE);
         writer.try_send_slice(first).unwrap();
-        let before = allocations();
-        for message in others.chunks(MESSAGE) {
-            writer.try_send_slice(message).unwrap();
-        }
-        let made = allocations() - before;
+        let made = allocations_in(|| {
+            for message in others.chunks(MESSAGE) {
+                writer.try_send_slice(message).unwrap();
+            }
+        });
         // A block, its box, and now and then a longer list of them.
         assert!(made <= 4 * blocks as u64, "{made} allocations");
 

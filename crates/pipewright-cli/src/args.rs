@@ -57,6 +57,11 @@ struct Args {
     #[arg(long)]
     lines: bool,
 
+    /// Move one pipe's bytes to one other, uncopied
+    /// (Linux); wrong if their writer uses vmsplice
+    #[arg(long, verbatim_doc_comment)]
+    splice: bool,
+
     /// Read at most this many bytes per second
     #[arg(long, value_name = "SIZE", value_parser = quantity::rate)]
     rate: Option<NonZeroU64>,
@@ -198,6 +203,8 @@ pub(crate) struct PlannedSink {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) retry: u64,
     pub(crate) in_doubt: InDoubt,
+    /// Whether it may get bytes that this process has never seen.
+    pub(crate) splice: bool,
     pub(crate) required: bool,
 }
 
@@ -247,13 +254,20 @@ impl Args {
             let spec = Spec::parse(typed)
                 .map_err(|error| Args::command().error(ErrorKind::ValueValidation, error))?;
             let own = &spec.own;
+            let on_full = own.on_full.unwrap_or(self.on_full);
+            let in_doubt = own.in_doubt.unwrap_or(self.in_doubt);
+            // What is seen by nobody cannot be dropped, or sent again, or be for two.
+            let needs_none = self.sinks.len() == 1
+                && self.rate.is_none()
+                && (on_full, in_doubt) == (OnFull::Wait, InDoubt::Skip);
             Ok(PlannedSink {
                 buffer: own.buffer.unwrap_or(self.buffer),
-                on_full: own.on_full.unwrap_or(self.on_full),
+                on_full,
                 lines: self.lines,
                 connect_timeout: own.connect_timeout.or(self.connect_timeout),
                 retry: own.retry.or(self.retry).unwrap_or(0),
-                in_doubt: own.in_doubt.unwrap_or(self.in_doubt),
+                in_doubt,
+                splice: self.splice && needs_none,
                 required: own.required.unwrap_or(false),
                 spec,
             })

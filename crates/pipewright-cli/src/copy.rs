@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use crate::block::Blocks;
 use crate::event::Event;
 use crate::feed::{Feed, Refused};
-use crate::os::{Input, Waker};
+use crate::os::{Input, Splice, Waker};
 use crate::rate::Limiter;
 use crate::spec::OnFull;
 
@@ -43,17 +43,25 @@ impl Stopper {
 /// What is read, and how fast.
 pub(crate) struct Source {
     input: Input,
+    /// The short way, as long as it works.
+    splice: Option<Splice>,
     limiter: Option<Limiter>,
     /// Its sender goes when no more is to be read.
     pause: Receiver<()>,
 }
 
 impl Source {
-    pub(crate) fn new(input: Input, waker: Waker, rate: Option<NonZeroU64>) -> (Source, Stopper) {
+    pub(crate) fn new(
+        input: Input,
+        waker: Waker,
+        rate: Option<NonZeroU64>,
+        splice: Option<Splice>,
+    ) -> (Source, Stopper) {
         let (sender, pause) = channel();
         let limiter = rate.map(|rate| Limiter::new(rate, Instant::now()));
         let source = Source {
             input,
+            splice,
             limiter,
             pause,
         };
@@ -85,20 +93,52 @@ impl Source {
         }
         read
     }
+
+    /// Moves what there is past this process's memory for as long as that goes. Returns
+    /// what was read of the input and did not get through: nothing if it goes on with
+    /// an ordinary read, which also finds the end, or what is wrong.
+    fn short_cut(&mut self, lanes: &[Lane], read: &AtomicU64) -> io::Result<Bytes> {
+        let [lane] = lanes else {
+            return Ok(Bytes::new());
+        };
+        while let Some(splice) = &mut self.splice
+            && lane.feed.is_passable()
+        {
+            let Ok(taken) = splice.take(&self.input) else {
+                self.splice = None;
+                break;
+            };
+            let Some(len) = taken.filter(|&len| len > 0) else {
+                break;
+            };
+            read.fetch_add(len as u64, Ordering::Relaxed);
+            if !lane.feed.pass(splice, &self.input) {
+                return splice.take_back();
+            }
+        }
+        Ok(Bytes::new())
+    }
 }
 
 /// Reads until there is a reason not to. `read` is kept up to date meanwhile.
 pub(crate) fn copy(mut source: Source, mut lanes: Vec<Lane>, read: &AtomicU64) -> CopyEnd {
     let mut blocks = Blocks::for_buffers(lanes.iter().map(|lane| lane.buffer));
     while !lanes.is_empty() {
-        let len = match source.read(blocks.space()) {
-            Ok(Some(0)) => return CopyEnd::EndOfInput,
-            Ok(Some(len)) => len,
-            Ok(None) => return CopyEnd::Woken,
+        let mut block = match source.short_cut(&lanes, read) {
+            Ok(rest) => rest,
             Err(error) => return CopyEnd::Failed(error),
         };
-        read.fetch_add(len as u64, Ordering::Relaxed);
-        hand_out(&blocks.take(len), &mut lanes);
+        if block.is_empty() {
+            let len = match source.read(blocks.space()) {
+                Ok(Some(0)) => return CopyEnd::EndOfInput,
+                Ok(Some(len)) => len,
+                Ok(None) => return CopyEnd::Woken,
+                Err(error) => return CopyEnd::Failed(error),
+            };
+            read.fetch_add(len as u64, Ordering::Relaxed);
+            block = blocks.take(len);
+        }
+        hand_out(&block, &mut lanes);
         lanes.retain(|lane| !lane.over);
     }
     CopyEnd::NoSinks

@@ -6,6 +6,7 @@
 //! backlog has is handed on by whoever made that possible: the copy when it
 //! offers, the writer's callback when it has written ([`Feed::pump`]).
 
+mod pass;
 mod state;
 
 use std::sync::mpsc::Sender;
@@ -17,7 +18,7 @@ use pipewright::{PipeWriter, Progress};
 
 use crate::backlog::Backlog;
 use crate::event::Event;
-use crate::os::{Remains, Trouble, WayOut};
+use crate::os::{Remains, Splice, Trouble, WayOut};
 use crate::outlet::{End, Outlet};
 use crate::sent::Sent;
 use crate::spec::{InDoubt, OnFull};
@@ -35,6 +36,7 @@ pub(crate) struct Feed {
     /// How much the writer has at most.
     handed_on: usize,
     in_doubt: InDoubt,
+    splice: bool,
     state: Mutex<State>,
     /// There is more room, or none is needed any more.
     changed: Condvar,
@@ -56,6 +58,8 @@ pub(crate) struct Accounts {
     pub(crate) in_doubt: u64,
     /// Written, and lost with a reader that had not read it.
     pub(crate) unread: u64,
+    /// Written without a copy.
+    pub(crate) spliced: u64,
     pub(crate) stalled: Duration,
     /// How long the present stall has lasted.
     pub(crate) stalled_for: Option<Duration>,
@@ -75,6 +79,8 @@ pub(crate) struct Manner {
     pub(crate) buffer: u64,
     pub(crate) lines: bool,
     pub(crate) in_doubt: InDoubt,
+    /// Whether it may be [passed](Feed::pass).
+    pub(crate) splice: bool,
 }
 
 /// Taking in.
@@ -85,6 +91,7 @@ impl Feed {
             buffer,
             lines,
             in_doubt,
+            splice,
         } = *manner;
         let drops = matches!(on_full, OnFull::DropNewest | OnFull::DropOldest);
         // What the writer has cannot be dropped any more, so it has only a part.
@@ -100,6 +107,7 @@ impl Feed {
             largest_piece,
             handed_on: a_part.min(as_len(HANDED_ON)),
             in_doubt,
+            splice,
             state: Mutex::new(State {
                 backlog: Backlog::new(buffer, lines && drops),
                 link: None,
@@ -113,6 +121,7 @@ impl Feed {
                 written: 0,
                 in_doubt: 0,
                 unread: 0,
+                spliced: 0,
                 stall: Stall::default(),
             }),
             changed: Condvar::new(),
@@ -183,12 +192,13 @@ impl Feed {
                     feed.progressed(progress);
                 }
             });
+        let pipe = self.splice.then(|| Splice::way_to(&way_out.handle));
         let outlet = Outlet::open(builder, way_out, move || {
             if let Some(feed) = carried.upgrade() {
                 feed.carried();
             }
         })?;
-        let outlet = Arc::new(outlet);
+        let outlet = Arc::new(outlet.with_pipe(pipe.flatten()));
         let resend = remains
             .as_ref()
             .filter(|_| self.in_doubt == InDoubt::Resend)
@@ -198,6 +208,7 @@ impl Feed {
         let link = Link {
             outlet: Arc::clone(&outlet),
             written: 0,
+            spliced: 0,
             finished: false,
             ended: None,
             remains,
@@ -289,7 +300,7 @@ impl Feed {
                 }
                 Step::Finish(outlet) => {
                     drop(state);
-                    outlet.writer().finish();
+                    outlet.finish();
                     state = self.lock();
                 }
                 Step::Reclaim(link, end) => {
@@ -357,6 +368,7 @@ impl Feed {
             unsent,
             in_doubt: state.in_doubt,
             unread: state.unread,
+            spliced: state.spliced,
             stalled: state.stall.total(now),
             stalled_for: state.stall.current(now).filter(|_| !state.over),
             end: state.end.clone(),

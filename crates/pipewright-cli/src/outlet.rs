@@ -2,15 +2,18 @@
 //! cannot write to the target itself, a [`Carrier`]. It has ended when both have.
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pipewright::{Builder, Outcome, PipeError, PipeWriter};
 
-use crate::os::{Carried, Carrier, Trouble, WayOut};
+use crate::os::{Carried, Carrier, Handle, Trouble, WayOut};
 
 pub(crate) struct Outlet {
     writer: PipeWriter,
     carrier: Option<Carrier>,
+    /// The writer's pipe once more, for what passes it, until nothing more comes.
+    pipe: Mutex<Option<Arc<Handle>>>,
 }
 
 /// How it ended.
@@ -55,15 +58,37 @@ impl Outlet {
         if let Some(carrier) = &mut carrier {
             carrier.start(told)?;
         }
-        Ok(Outlet { writer, carrier })
+        Ok(Outlet {
+            writer,
+            carrier,
+            pipe: Mutex::default(),
+        })
+    }
+
+    /// The writer's pipe once more, for what is to pass the writer.
+    pub(crate) fn with_pipe(self, pipe: Option<Handle>) -> Self {
+        *self.lock_pipe() = pipe.map(Arc::new);
+        self
     }
 
     pub(crate) fn writer(&self) -> &PipeWriter {
         &self.writer
     }
 
+    /// The pipe, if there is one to be written to past the writer.
+    pub(crate) fn pipe(&self) -> Option<Arc<Handle>> {
+        self.lock_pipe().clone()
+    }
+
+    /// Nothing more comes: its reader is to see the end.
+    pub(crate) fn finish(&self) {
+        *self.lock_pipe() = None;
+        self.writer.finish();
+    }
+
     /// What was not taken yet will not be. Does not wait.
     pub(crate) fn cancel(&self) {
+        *self.lock_pipe() = None;
         self.writer.cancel();
         if let Some(carrier) = &self.carrier {
             carrier.stop();
@@ -101,6 +126,10 @@ impl Outlet {
     /// How many bytes the carrier, if there is one, may have that the target did not take.
     pub(crate) fn carrier_holds(&self) -> Option<usize> {
         self.carrier.as_ref().map(Carrier::holds)
+    }
+
+    fn lock_pipe(&self) -> MutexGuard<'_, Option<Arc<Handle>>> {
+        self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,8 +20,8 @@ pub(crate) struct Report {
 }
 
 /// How one sink fared. Counts are bytes, `accepted = written + unsent + in_doubt`,
-/// and what was read is `accepted + dropped`. What is `unread` is a part of what
-/// was written.
+/// and what was read is `accepted + dropped`. What is `unread`, or was
+/// `spliced`, is a part of what was written.
 pub(crate) struct SinkReport {
     pub(crate) name: String,
     pub(crate) kind: Kind,
@@ -35,6 +35,7 @@ pub(crate) struct SinkReport {
     pub(crate) unsent: u64,
     pub(crate) in_doubt: u64,
     pub(crate) unread: u64,
+    pub(crate) spliced: u64,
     pub(crate) retries: u64,
     pub(crate) stalled: Duration,
     pub(crate) duration: Duration,

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::args::Plan;
 use crate::copy::{self, CopyEnd, Source, Stopper};
 use crate::event::Event;
-use crate::os::{self, Input, Opener, Signal, Suspension};
+use crate::os::{self, Input, Opener, Signal, Splice, Suspension};
 use crate::progress::{Snapshot, View};
 use crate::report::{Report, named};
 use crate::sink::Sink;
@@ -78,7 +78,9 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     }
 
     let read = Arc::new(AtomicU64::new(0));
-    let (source, stopper) = Source::new(input, waker, plan.rate);
+    let splices = plan.sinks.iter().any(|sink| sink.splice);
+    let splice = splices.then(|| Splice::from(&input)).flatten();
+    let (source, stopper) = Source::new(input, waker, plan.rate, splice);
     let mut conductor = Conductor {
         sinks,
         opener,

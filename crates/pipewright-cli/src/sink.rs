@@ -60,6 +60,7 @@ impl Sink {
             buffer: planned.buffer.get(),
             lines: planned.lines,
             in_doubt: planned.in_doubt,
+            splice: planned.splice,
         };
         let mut sink = Sink {
             index,
@@ -360,6 +361,7 @@ impl Sink {
             unsent: accounts.unsent,
             in_doubt: accounts.in_doubt,
             unread: accounts.unread,
+            spliced: accounts.spliced,
             retries: self.retry.count(),
             stalled: accounts.stalled,
             duration: self.settled_at.unwrap_or_else(Instant::now) - since,

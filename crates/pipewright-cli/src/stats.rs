@@ -42,6 +42,7 @@ fn in_words(report: &Report) -> String {
             (sink.unsent, "unsent"),
             (sink.in_doubt, "in doubt"),
             (sink.unread, "of the written unread"),
+            (sink.spliced, "of the written spliced"),
         ] {
             if count > 0 {
                 let _ = write!(words, ", {count} {what}");
@@ -85,6 +86,7 @@ struct Sink<'a> {
     unsent: u64,
     in_doubt: u64,
     unread: u64,
+    spliced: u64,
     retries: u64,
     stalled_seconds: f64,
     error: Option<&'a str>,
@@ -139,6 +141,7 @@ impl<'a> Sink<'a> {
             unsent: sink.unsent,
             in_doubt: sink.in_doubt,
             unread: sink.unread,
+            spliced: sink.spliced,
             retries: sink.retries,
             stalled_seconds: sink.stalled.as_secs_f64(),
             error: sink.trouble.as_ref().map(|trouble| &*trouble.message),
@@ -171,6 +174,7 @@ mod tests {
             unsent: 0,
             in_doubt: 0,
             unread: 0,
+            spliced: 0,
             retries: 0,
             stalled: Duration::ZERO,
             duration: Duration::from_millis(1500),
@@ -184,6 +188,7 @@ mod tests {
             dropped: 40,
             unsent: 10,
             unread: 7,
+            spliced: 0,
             retries: 2,
             stalled: Duration::from_secs(1),
             ..sink("tap", Fate::Failed, 50)

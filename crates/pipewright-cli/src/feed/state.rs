@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) written: u64,
     pub(super) in_doubt: u64,
     pub(super) unread: u64,
+    /// Of what was written, what did not go through a writer.
+    pub(super) spliced: u64,
     pub(super) stall: Stall,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Link {
     pub(super) outlet: Arc<Outlet>,
     /// What its writer said that it had written.
     pub(super) written: u64,
+    /// What its pipe got past the writer.
+    pub(super) spliced: u64,
     pub(super) finished: bool,
     /// How its writer ended.
     pub(super) ended: Option<Progress>,
@@ -136,7 +140,7 @@ impl State {
             self.in_doubt += link.ended.map_or(0, |progress| progress.in_doubt);
         }
         if let (true, Some(remains)) = (failed, link.remains) {
-            let unread = remains.unread().min(link.written);
+            let unread = remains.unread().min(link.written + link.spliced);
             if in_doubt == InDoubt::Resend {
                 self.take_back(link.sent, outside, unread);
             } else {

@@ -4,6 +4,8 @@ use std::thread;
 
 #[cfg(windows)]
 mod carried;
+#[cfg(target_os = "linux")]
+mod passing;
 
 use super::*;
 use crate::os::Handle;
@@ -30,6 +32,7 @@ fn feed(on_full: OnFull, buffer: u64) -> (Arc<Feed>, Receiver<Event>) {
         buffer,
         lines: false,
         in_doubt: InDoubt::Skip,
+        splice: false,
     };
     let (sender, events) = channel();
     (Arc::new(Feed::new(0, &manner, sender)), events)

@@ -7,6 +7,7 @@
 //!   file is written by two sinks or is the input as well;
 //! * `Carrier`, what carries on from a pipe where the library cannot write to the
 //!   target itself;
+//! * `Splice`, what moves bytes from a pipe to a pipe without a copy, on Linux;
 //! * `Remains`, what a pipe still holds when its reader has gone;
 //! * `CreatedFifo`, something that was put into the file system to be connected
 //!   to, and is removed at the end, if there is such a thing;
@@ -28,6 +29,10 @@ use std::io;
 mod connect;
 mod in_use;
 pub(crate) use in_use::InUse;
+#[cfg(not(target_os = "linux"))]
+mod no_splice;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use no_splice::Splice;
 
 #[cfg(unix)]
 mod unix;

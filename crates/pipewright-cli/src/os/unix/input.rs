@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 pub(crate) struct Input {
@@ -45,24 +46,30 @@ impl Input {
     /// It waits in `poll`, not in `read`, so that nothing is taken from the input
     /// that is not wanted any more.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            let mut fds = [
-                PollFd::new(&self.file, PollFlags::IN),
-                PollFd::new(&self.woken, PollFlags::IN),
-            ];
-            match poll(&mut fds, None) {
-                Err(Errno::INTR) => continue,
-                polled => polled?,
-            };
-            if !fds[1].revents().is_empty() {
-                return Ok(None);
-            }
+        while self.wait(PollFd::new(&self.file, PollFlags::IN), None)? {
             match self.file.read(buffer) {
                 // Somebody else reads the same input, and was faster.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => return read.map(Some),
             }
+        }
+        Ok(None)
+    }
+
+    /// Waits for something, no longer than `limit`. False if it did not come in time, or
+    /// when woken.
+    pub(super) fn wait(&self, wanted: PollFd<'_>, limit: Option<Duration>) -> io::Result<bool> {
+        let limit = limit.map(Timespec::try_from).transpose();
+        let limit = limit.map_err(|_| Errno::INVAL)?;
+        let mut fds = [wanted, PollFd::new(&self.woken, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, limit.as_ref()) {
+                Err(Errno::INTR) => continue,
+                polled => polled?,
+            };
+            let [wanted, woken] = fds.each_ref().map(PollFd::revents);
+            return Ok(woken.is_empty() && !wanted.is_empty());
         }
     }
 }

@@ -9,6 +9,8 @@ mod open;
 mod relay;
 mod remains;
 mod signals;
+#[cfg(target_os = "linux")]
+mod splice;
 mod terminal;
 
 use std::ffi::{OsStr, OsString};
@@ -26,6 +28,8 @@ pub(crate) use open::{CreatedFifo, Opener};
 pub(crate) use relay::{Connection, join, own_stdout};
 pub(crate) use remains::Remains;
 pub(crate) use signals::watch_signals;
+#[cfg(target_os = "linux")]
+pub(crate) use splice::Splice;
 pub(crate) use terminal::{may_draw, suspend, watch_suspensions};
 
 pub(crate) type Handle = OwnedFd;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use clap::{Command, ValueEnum};
+use clap::{Arg, Command, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -39,8 +39,25 @@ pub(crate) fn write(text: Text, definition: Command, to: &mut dyn Write) -> io::
 }
 
 fn complete(shell: Shell, mut definition: Command, to: &mut dyn Write) {
+    definition.build();
     let name = definition.get_name().to_owned();
-    clap_complete::generate(shell, &mut definition, name, to);
+    clap_complete::generate(shell, &mut without_hidden(&definition), name, to);
+}
+
+/// A definition, which is built, as far as it is offered to who types: without the
+/// options that the help does not show. The shells' generators ask for no more than
+/// this of it, and would offer those too.
+fn without_hidden(definition: &Command) -> Command {
+    let shown = |arg: &&Arg| arg.is_positional() || !arg.is_hide_set();
+    Command::new(definition.get_name().to_owned())
+        .about(definition.get_about().cloned().unwrap_or_default())
+        .version(definition.get_version().unwrap_or_default().to_owned())
+        // What is usually added was added when it was built, or is not wanted.
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args(definition.get_arguments().filter(shown).cloned())
+        .subcommands(definition.get_subcommands().map(without_hidden))
 }
 
 /// The command `relay`, as a program with a page of its own.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod common;
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 #[cfg(test)]
@@ -89,6 +90,39 @@ fn the_completions_name_every_option_of_the_help() {
     }
 }
 
+/// All words in a text that look like long options.
+#[cfg(test)]
+fn long_options(text: &str) -> BTreeSet<String> {
+    text.match_indices("--")
+        .map(|(at, dashes)| &text[at + dashes.len()..])
+        .filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+        .map(|name| {
+            let end = name.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+            name[..end.unwrap_or(name.len())].to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_completions_offer_no_option_that_the_help_hides() {
+    let shown: BTreeSet<String> = [options(&["--help"]), options(&["relay", "--help"])]
+        .concat()
+        .into_iter()
+        .collect();
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = pipewright(&["--generate", &format!("complete-{shell}")]);
+        let offered = match shell {
+            "fish" => script
+                .lines()
+                .filter(|line| line.starts_with("complete "))
+                .flat_map(|line| long_options(&line.replace(" -l ", " --")))
+                .collect(),
+            _ => long_options(&script),
+        };
+        assert_eq!(offered, shown, "{shell}");
+    }
+}
+
 /// What bash offers for the last word, as its own completion asks for it: by the function
 /// that the script has registered.
 #[cfg(unix)]
@@ -145,6 +179,8 @@ fn bash_completes_options_their_values_and_files() {
         (&["pipewright", "--input", begun], &[typed]),
         (&["pipewright", "relay", "--ex"], &["--exit-on-eof"]),
         (&["pipewright", "relay", "--exit-on-eof", "t"], &["target"]),
+        (&["pipewright", "--gen"], &[]),
+        (&["pipewright", "relay", "--eof"], &[]),
         // Left to bash, which knows files.
         (&["pipewright", "-", begun], &[]),
     ] {

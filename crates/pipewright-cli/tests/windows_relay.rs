@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use common::system::{PipeReader, Process, Tap};
+use common::system::{PipeReader, Process, Tap, said_of_an_absent_socket};
 use common::{Folder, MIB, assert_same, binary, random, read_all, watch};
 use pipewright::named_pipe::{Server, ServerOptions};
 use pipewright::{PipeWriter, Summary};
@@ -271,7 +271,7 @@ fn a_target_that_cannot_be_joined_is_named_with_the_reason() {
     for (args, said) in [
         (&[&*absent][..], "(os error 2)"),
         (&["--wait=10ms", &absent], "there is no such pipe"),
-        (&["unix:s"], "not supported on Windows"),
+        (&["unix:s"], said_of_an_absent_socket()),
         (&["fifo:to,from"], "no FIFOs"),
         (&[r"\\host\pipe\x"], "another computer"),
         (&["//./pipe/a/b"], "slash"),

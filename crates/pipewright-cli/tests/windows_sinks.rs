@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use common::system::{Tap, open_pipe, serve, server};
+use common::system::{Tap, open_pipe, said_of_an_absent_socket, serve, server};
 use common::{Folder, MIB, assert_same, helper, random, read_all};
 
 #[test]
@@ -104,8 +104,9 @@ fn a_listening_sink_may_have_its_full_name_and_serves_one_reader() {
 }
 
 #[test]
-fn names_that_are_no_pipes_are_refused() {
+fn names_that_lead_nowhere_are_refused() {
     let folder = Folder::new();
+    let too_long = format!("unix:{}", "x".repeat(200));
     for (bad, said) in [
         (r"listen:C:\tap", r"must begin with \\.\pipe\"),
         (r"listen:\\.\pipe\a\b", "backslash after the prefix"),
@@ -113,7 +114,8 @@ fn names_that_are_no_pipes_are_refused() {
         (r"\\host\pipe\x", "another computer"),
         ("//./pipe/a/b", "slash"),
         (r"\\.\pipe\", "nothing follows"),
-        ("unix:x", "not supported on Windows"),
+        ("unix:x", said_of_an_absent_socket()),
+        (&*too_long, "at most 107 bytes"),
     ] {
         let ended = folder.run(&[bad, "copy"], b"data");
         assert_eq!((ended.code, ended.outcome(0)), (1, "failed"), "{bad}");

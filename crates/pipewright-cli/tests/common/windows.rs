@@ -14,8 +14,11 @@ use std::time::Duration;
 
 use super::Folder;
 use pipewright::named_pipe::{Server, ServerOptions};
+use socket2::{Domain, SockAddr, Socket, Type};
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_IO_PENDING, ERROR_PIPE_BUSY};
-use windows_sys::Win32::Networking::WinSock::{WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET};
+use windows_sys::Win32::Networking::WinSock::{
+    WSAEAFNOSUPPORT, WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET,
+};
 use windows_sys::Win32::Storage::FileSystem::ReadFile;
 use windows_sys::Win32::System::Console::{
     AllocConsole, CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent,
@@ -120,6 +123,34 @@ impl Tap {
 /// Somebody who listens, and the sink or the target of a relay that leads there.
 pub(crate) fn listen(_: &Folder) -> (TcpListener, String) {
     super::listen_on_tcp()
+}
+
+/// Who listens on a Unix socket, for which the standard library has nothing here.
+pub(crate) struct UnixListener(Socket);
+
+impl UnixListener {
+    pub(crate) fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        socket.listen(1)?;
+        Ok(UnixListener(socket))
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        self.0.accept()
+    }
+}
+
+/// What is said of a Unix socket that nobody listens on: by a system that has such
+/// sockets, or by one that has none, as Wine 10.
+pub(crate) fn said_of_an_absent_socket() -> &'static str {
+    match Socket::new(Domain::UNIX, Type::STREAM, None) {
+        Ok(_) => "(os error 10061)",
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(WSAEAFNOSUPPORT), "{error}");
+            "(os error 10047); this Windows has no Unix sockets"
+        }
+    }
 }
 
 /// A pipe that clients write to, with room for one at a time, and its full name.

@@ -3,17 +3,19 @@
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
+use socket2::Socket;
+
 use super::*;
 use crate::os::Carrier;
 
 /// The two ends of a connection.
-fn connection() -> (Arc<TcpStream>, TcpStream) {
+fn connection() -> (Arc<Socket>, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (Arc::new(socket), listener.accept().unwrap().0)
+    (Arc::new(socket.into()), listener.accept().unwrap().0)
 }
 
-fn attach_to(feed: &Arc<Feed>, socket: &Arc<TcpStream>) {
+fn attach_to(feed: &Arc<Feed>, socket: &Arc<Socket>) {
     let way_out = Carrier::to(Arc::clone(socket)).unwrap();
     assert!(feed.attach("socket", way_out, true, None).is_ok());
 }

@@ -7,10 +7,12 @@
 //! broken off, the system does not say. It counts what the socket takes, to the byte.
 
 use std::io::{self, ErrorKind, PipeReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+
+use socket2::Socket;
 
 use super::Handle;
 use super::sys::Room;
@@ -26,7 +28,7 @@ const PIPE: usize = 64 * 1024;
 pub(crate) struct Carrier {
     common: Arc<Common>,
     /// Until it starts.
-    ends: Option<(PipeReader, Arc<TcpStream>)>,
+    ends: Option<(PipeReader, Arc<Socket>)>,
 }
 
 /// What the thread and its owner have in common.
@@ -39,7 +41,7 @@ struct Common {
 
 impl Carrier {
     /// A way to the socket, which others may read from.
-    pub(crate) fn to(socket: Arc<TcpStream>) -> io::Result<WayOut> {
+    pub(crate) fn to(socket: Arc<Socket>) -> io::Result<WayOut> {
         let (pipe, handle) = io::pipe()?;
         let common = Common {
             room: Room::of(&socket)?,
@@ -103,7 +105,7 @@ impl Carrier {
 }
 
 impl Common {
-    fn carry(&self, pipe: &mut PipeReader, socket: &TcpStream) -> Carried {
+    fn carry(&self, pipe: &mut PipeReader, socket: &Socket) -> Carried {
         let mut block = vec![0; BLOCK];
         loop {
             let (handed_over, is_last) = match pipe.read(&mut block) {
@@ -123,7 +125,7 @@ impl Common {
     ///
     /// Nothing is handed over as well. Wine calls a write done of which it does a part
     /// later, in this process, and then an empty one waits for that (seen on Wine 10).
-    fn hand_over(&self, mut bytes: &[u8], mut socket: &TcpStream) -> io::Result<bool> {
+    fn hand_over(&self, mut bytes: &[u8], mut socket: &Socket) -> io::Result<bool> {
         loop {
             match socket.write(bytes) {
                 Ok(len) => {

@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
-use std::net::TcpStream;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::path::Path;
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use socket2::Socket;
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
 
 use super::sys::{PipeReader, wait_readable};
@@ -62,7 +62,7 @@ impl Input {
     }
 
     /// A socket, which nothing waits in.
-    pub(super) fn of_socket(socket: Arc<TcpStream>) -> io::Result<(Input, Waker)> {
+    pub(super) fn of_socket(socket: Arc<Socket>) -> io::Result<(Input, Waker)> {
         Input::from(None, Box::new(SocketReader(socket)))
     }
 
@@ -128,7 +128,7 @@ impl Input {
     }
 }
 
-struct SocketReader(Arc<TcpStream>);
+struct SocketReader(Arc<Socket>);
 
 impl Read for SocketReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

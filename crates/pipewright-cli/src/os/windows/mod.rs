@@ -2,6 +2,7 @@
 
 mod carrier;
 mod child;
+mod connect;
 mod help;
 mod input;
 mod open;

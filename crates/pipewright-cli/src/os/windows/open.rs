@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use pipewright::named_pipe::{ClientOptions, ServerOptions};
+use socket2::Socket;
 use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
 use windows_sys::Win32::Storage::FileSystem::SECURITY_ANONYMOUS;
 
-use super::{Carrier, Child, Handle, Input, clone_stdout, sys};
+use super::{Carrier, Child, Handle, Input, clone_stdout, connect, sys};
 use crate::os::connect::tcp;
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
@@ -90,8 +91,16 @@ impl Opener {
             Target::Path(path) => Ok(open_pipe(path, limit)),
             Target::Listen(path) => serve_pipe(path.as_os_str(), limit),
             Target::Exec(command) => open_command(command),
-            Target::Unix(_) => Err(no_unix_sockets()),
-            Target::Tcp { host, port } => Ok(connect(host, *port, limit)),
+            Target::Unix(path) => {
+                let (path, limit) = (path.clone(), limit.unwrap_or_default());
+                Ok(open_socket(Kind::Unix, move || connect::unix(&path, limit)))
+            }
+            Target::Tcp { host, port } => {
+                let (host, port, limit) = (host.clone(), *port, limit.unwrap_or_default());
+                Ok(open_socket(Kind::Tcp, move || {
+                    Ok(tcp(&host, port, limit)?.into())
+                }))
+            }
             Target::Stdout => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
         }
     }
@@ -143,19 +152,13 @@ impl Identity {
     }
 }
 
-/// A port that somebody listens on.
-fn connect(host: &str, port: u16, limit: Option<Duration>) -> Opened {
-    let (host, limit) = (host.to_owned(), limit.unwrap_or_default());
-    let opening: Opening = Box::new(move || Ok(Carrier::to(tcp(&host, port, limit)?.into())?));
-    Opened::awaited(Kind::Tcp, opening)
-}
-
-/// What is said of them, wherever they are asked for.
-pub(super) fn no_unix_sockets() -> Trouble {
-    Trouble::own(
-        "Unix sockets are not supported on Windows, because Rust's standard library has \
-         none there; tcp:HOST:PORT and named pipes, \\\\.\\pipe\\NAME, are",
-    )
+/// A socket that somebody listens on.
+fn open_socket(
+    kind: Kind,
+    connect: impl FnOnce() -> Result<Socket, Trouble> + Send + 'static,
+) -> Opened {
+    let opening: Opening = Box::new(move || Ok(Carrier::to(connect()?.into())?));
+    Opened::awaited(kind, opening)
 }
 
 /// A pipe that somebody serves.

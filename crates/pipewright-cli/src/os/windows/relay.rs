@@ -1,17 +1,17 @@
 //! The other side of a relay: a named pipe, or a socket.
 
 use std::io;
-use std::net::TcpStream;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pipewright::named_pipe::ClientOptions;
+use socket2::Socket;
 
-use super::open::{native_name, no_unix_sockets, open_in_time};
+use super::open::{native_name, open_in_time};
 use super::sys::{self, PipeReader};
-use super::{Carrier, Handle, Input};
+use super::{Carrier, Handle, Input, connect};
 use crate::os::connect::tcp;
 use crate::os::{Ends, Trouble};
 use crate::relay::Target;
@@ -69,8 +69,8 @@ impl Connection {
 pub(crate) fn join(target: &Target, limit: Option<Duration>) -> Result<Ends, Trouble> {
     match target {
         Target::Pipe(name) => pipe(name, limit),
-        Target::Tcp { host, port } => socket(tcp(host, *port, limit.unwrap_or_default())?),
-        Target::Unix(_) => Err(no_unix_sockets()),
+        Target::Unix(path) => socket(connect::unix(path, limit.unwrap_or_default())?),
+        Target::Tcp { host, port } => socket(tcp(host, *port, limit.unwrap_or_default())?.into()),
         Target::Fifos { .. } => Err(Trouble::own(
             r"Windows has no FIFOs; the relay joins named pipes, \\.\pipe\NAME",
         )),
@@ -101,7 +101,7 @@ fn pipe(name: &Path, limit: Option<Duration>) -> Result<Ends, Trouble> {
     })
 }
 
-fn socket(socket: TcpStream) -> Result<Ends, Trouble> {
+fn socket(socket: Socket) -> Result<Ends, Trouble> {
     let socket = Arc::new(socket);
     let (input, waker) = Input::of_socket(Arc::clone(&socket))?;
     Ok(Ends {

@@ -1,9 +1,9 @@
 //! Waiting for a socket: until it takes something, or until it has something.
 
 use std::io;
-use std::net::TcpStream;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, OwnedHandle};
 
+use socket2::Socket;
 use windows_sys::Win32::Foundation::{WAIT_FAILED, WAIT_OBJECT_0};
 use windows_sys::Win32::Networking::WinSock::{
     FD_CLOSE, FD_WRITE, POLLRDNORM, SOCKET, WSAEVENT, WSAEnumNetworkEvents, WSAEventSelect,
@@ -27,7 +27,7 @@ pub(in super::super) struct Room {
 
 impl Room {
     /// From now on no call waits for the socket.
-    pub(in super::super) fn of(socket: &TcpStream) -> io::Result<Room> {
+    pub(in super::super) fn of(socket: &Socket) -> io::Result<Room> {
         let room = Room {
             changed: event()?,
             given_up: event()?,
@@ -41,7 +41,7 @@ impl Room {
 
     /// After a write that the socket had no room for: waits until another may get
     /// further. False if nobody wants that any more.
-    pub(in super::super) fn wait(&self, socket: &TcpStream) -> io::Result<bool> {
+    pub(in super::super) fn wait(&self, socket: &Socket) -> io::Result<bool> {
         let handles = [&self.given_up, &self.changed].map(|event| event.as_raw_handle());
         // SAFETY: two handles, which are open, for `self` owns them.
         match unsafe { WaitForMultipleObjects(2, handles.as_ptr(), 0, PATIENCE) } {
@@ -65,7 +65,7 @@ impl Room {
 }
 
 /// Waits until a read gets something: data, the end, or an error.
-pub(in super::super) fn wait_readable(socket: &TcpStream) -> io::Result<()> {
+pub(in super::super) fn wait_readable(socket: &Socket) -> io::Result<()> {
     let mut asked = WSAPOLLFD {
         fd: raw(socket),
         events: POLLRDNORM,
@@ -79,7 +79,7 @@ pub(in super::super) fn wait_readable(socket: &TcpStream) -> io::Result<()> {
     clippy::cast_possible_truncation,
     reason = "it is one, only spelt as 64 bits"
 )]
-fn raw(socket: &TcpStream) -> SOCKET {
+fn raw(socket: &Socket) -> SOCKET {
     socket.as_raw_socket() as SOCKET
 }
 

@@ -27,6 +27,21 @@ fn a_tcp_connection_gets_everything() {
 }
 
 #[test]
+#[cfg_attr(
+    windows,
+    ignore = "where Wine runs, not even localhost need have a name"
+)]
+fn a_host_with_a_name_is_tried_at_all_its_addresses() {
+    let folder = Folder::new();
+    let (listener, sink) = listen_on_tcp();
+    // Its other address, if it has one, is refused first or last.
+    let running = folder.start(&[&sink.replace("127.0.0.1", "localhost")]);
+    let (mut peer, _) = listener.accept().unwrap();
+    assert_eq!(running.end().code, 0);
+    assert_eq!(read_all(&mut peer), b"");
+}
+
+#[test]
 fn a_tcp_connection_gets_what_is_there_without_a_wait_for_more() {
     let folder = Folder::new();
     let (listener, sink) = listen_on_tcp();

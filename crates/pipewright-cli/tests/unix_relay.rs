@@ -28,19 +28,6 @@ fn a_target_that_has_gone_ends_the_relay_though_the_input_stays_open() {
 }
 
 #[test]
-fn a_relay_waits_for_a_target_that_is_not_there_yet() {
-    let folder = Folder::new();
-    let mut relay = Relay::start(&folder, &["--wait", "unix:s"]);
-    relay.say(b"early");
-    let listener = UnixListener::bind(folder.path("s")).unwrap();
-    let (mut peer, _) = listener.accept().unwrap();
-    drop(relay.stdin.take());
-    assert_eq!(read_all(&mut peer), b"early");
-    drop(peer);
-    assert_eq!(relay.end().code, 0);
-}
-
-#[test]
 fn a_target_that_is_not_there_is_named() {
     let folder = Folder::new();
     for (args, name) in [

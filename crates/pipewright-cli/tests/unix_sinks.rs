@@ -8,7 +8,6 @@ mod common;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
 
 use common::{Folder, MIB, assert_same, exists, random, read_all};
 
@@ -150,33 +149,6 @@ fn listen_leaves_alone_what_it_did_not_make() {
     read_all(&mut reader);
     assert_eq!(running.end().code, 0);
     assert_eq!(folder.text("other"), "somebody else's");
-}
-
-#[test]
-fn a_unix_socket_gets_everything() {
-    let (folder, input) = (Folder::new(), random(4 * MIB));
-    let listener = UnixListener::bind(folder.path("socket")).unwrap();
-    let mut running = folder.start(&["unix:socket"]);
-    let feeder = running.feed(input.clone());
-    let (mut peer, _) = listener.accept().unwrap();
-    assert_same(&read_all(&mut peer), &input);
-    feeder.join().unwrap();
-    let ended = running.end();
-    assert_eq!((ended.code, &ended.sink(0)["kind"]), (0, &"unix".into()));
-}
-
-#[test]
-fn a_unix_socket_is_waited_for_when_there_is_time() {
-    let (folder, input) = (Folder::new(), random(MIB));
-    let mut running = folder.start(&["--connect-timeout=50s", "-", "unix:socket"]);
-    let feeder = running.feed(input.clone());
-    // Everything was read, and nobody listens yet.
-    assert_same(&running.read_stdout(), &input);
-    let listener = UnixListener::bind(folder.path("socket")).unwrap();
-    let (mut peer, _) = listener.accept().unwrap();
-    assert_same(&read_all(&mut peer), &input);
-    feeder.join().unwrap();
-    assert_eq!(running.end().code, 0);
 }
 
 #[test]

@@ -1,29 +1,48 @@
-//! What TCP and Unix sockets do not share with other systems, or cannot be shown there.
-
-#![cfg(unix)]
+//! Unix sockets, as sinks and as targets of a relay, on all systems that have them.
 
 #[cfg(test)]
 mod common;
+#[cfg(test)]
+mod relaying;
 
-use std::io::Read;
-use std::os::unix::net::UnixListener;
+use std::io::{Read, Write};
 
-use common::{Folder, MIB, assert_same, listen_on_tcp, random, read_all};
+use common::system::UnixListener;
+use common::{Folder, MIB, assert_same, random, read_all};
+use relaying::Relay;
 
-/// The system in which Wine runs may know no names, not even this one.
 #[test]
-fn a_host_with_a_name_is_tried_at_all_its_addresses() {
-    let folder = Folder::new();
-    let (listener, sink) = listen_on_tcp();
-    // Its other address, if it has one, is refused first or last.
-    let running = folder.start(&[&sink.replace("127.0.0.1", "localhost")]);
+#[cfg_attr(windows, ignore = "Wine has no Unix sockets; see docs/PLATFORM.md")]
+fn a_unix_socket_gets_everything() {
+    let (folder, input) = (Folder::new(), random(4 * MIB));
+    let listener = UnixListener::bind(folder.path("socket")).unwrap();
+    let mut running = folder.start(&["unix:socket"]);
+    let feeder = running.feed(input.clone());
     let (mut peer, _) = listener.accept().unwrap();
-    assert_eq!(running.end().code, 0);
-    assert_eq!(read_all(&mut peer), b"");
+    assert_same(&read_all(&mut peer), &input);
+    feeder.join().unwrap();
+    let ended = running.end();
+    assert_eq!((ended.code, &ended.sink(0)["kind"]), (0, &"unix".into()));
 }
 
 #[test]
-fn a_socket_is_connected_again() {
+#[cfg_attr(windows, ignore = "Wine has no Unix sockets; see docs/PLATFORM.md")]
+fn a_unix_socket_is_waited_for_when_there_is_time() {
+    let (folder, input) = (Folder::new(), random(MIB));
+    let mut running = folder.start(&["--connect-timeout=50s", "-", "unix:socket"]);
+    let feeder = running.feed(input.clone());
+    // Everything was read, and nobody listens yet.
+    assert_same(&running.read_stdout(), &input);
+    let listener = UnixListener::bind(folder.path("socket")).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    assert_same(&read_all(&mut peer), &input);
+    feeder.join().unwrap();
+    assert_eq!(running.end().code, 0);
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "Wine has no Unix sockets; see docs/PLATFORM.md")]
+fn a_unix_socket_is_connected_again() {
     let (folder, input) = (Folder::new(), random(8 * MIB));
     let listener = UnixListener::bind(folder.path("socket")).unwrap();
     let mut running = folder.start(&["--retry=3", "unix:socket", "copy"]);
@@ -42,4 +61,20 @@ fn a_socket_is_connected_again() {
     // What lay in the first socket is gone, and nobody can say how much it was.
     assert_same(&rest, &input[input.len() - rest.len()..]);
     assert_eq!(ended.count(0, "written"), input.len() as u64);
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "Wine has no Unix sockets; see docs/PLATFORM.md")]
+fn a_relay_waits_for_a_unix_socket_and_joins_it_both_ways() {
+    let folder = Folder::new();
+    let mut relay = Relay::start(&folder, &["--wait", "unix:s"]);
+    relay.say(b"early");
+    let listener = UnixListener::bind(folder.path("s")).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    drop(relay.stdin.take());
+    assert_eq!(read_all(&mut peer), b"early");
+    peer.write_all(b"answer").unwrap();
+    drop(peer);
+    let ended = relay.end();
+    assert_eq!((ended.code, &ended.stdout[..]), (0, &b"answer"[..]));
 }

@@ -1,7 +1,7 @@
 //! Unix.
 
 use std::fs::File;
-use std::os::unix::net::UnixListener;
+pub(crate) use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};

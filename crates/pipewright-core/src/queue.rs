@@ -63,22 +63,24 @@ impl Queue {
         self.len += slice.len() as u64;
         let room = self.tail.capacity().min(BLOCK);
         if slice.len() <= room.saturating_sub(self.tail.len()) {
-            if slice.len() < AHEAD && self.tail.len() % AHEAD < slice.len() {
-                self.touch_ahead(room);
-            }
+            self.touch_ahead(slice.len(), room);
             self.tail.extend_from_slice(slice);
         } else {
             self.join_blocks(slice);
         }
     }
 
-    /// Writes to the memory of the next messages. A block that is used again was last
-    /// read by another processor, and has to be fetched back line by line. The sender's
-    /// lock waits for each line that was written before; so it fetches many at once.
-    fn touch_ahead(&mut self, room: usize) {
+    /// Now and then, writes to the memory of the next messages. A block that is used
+    /// again was last read by another processor, and has to be fetched back line by line.
+    /// The sender's lock waits for each line that was written before; so it fetches many
+    /// at once.
+    #[inline]
+    fn touch_ahead(&mut self, next: usize, room: usize) {
         let len = self.tail.len();
-        self.tail.resize((len + AHEAD).min(room), 0);
-        self.tail.truncate(len);
+        if next < AHEAD && len % AHEAD < next {
+            self.tail.resize((len + AHEAD).min(room), 0);
+            self.tail.truncate(len);
+        }
     }
 
     /// Appends a copy of `slice` to as many blocks as it takes.

@@ -13,12 +13,14 @@ use crate::rounds::interleaved;
 use crate::tools::{self, Sink, Took};
 
 const NONE: &str = "no tool";
+const COPYING: &str = "pipewright";
+const SPLICING: &str = "pipewright --splice";
 const TOOLS: [(&str, &[&str]); 3] = [("cat", &[]), ("tee", &[]), ("pv", &["-q"])];
 
 pub(super) fn run(options: &Options) -> io::Result<Findings> {
     let total: u64 = options.load(2 << 30, 16 << 20);
     let command = tools::pipewright_command(options)?;
-    let mut names = vec![NONE, "pipewright"];
+    let mut names = vec![NONE, COPYING, SPLICING];
     names.extend(
         TOOLS
             .map(|(name, _)| name)
@@ -28,9 +30,14 @@ pub(super) fn run(options: &Options) -> io::Result<Findings> {
     let trial = |name: &'static str| {
         let tool = match name {
             NONE => None,
-            "pipewright" => {
+            COPYING => {
                 let mut tool = Command::new(&command);
                 tool.arg("-");
+                Some(tool)
+            }
+            SPLICING => {
+                let mut tool = Command::new(&command);
+                tool.args(["--splice", "-"]);
                 Some(tool)
             }
             _ => {

@@ -14,10 +14,10 @@ use std::thread;
 use common::{Ended, Folder, MIB, assert_same, random, read_all};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// What the command makes its input hold.
-const INPUT: usize = MIB;
-/// What a pipe holds that nobody has made larger.
-const PIPE: usize = 64 * 1024;
+/// What the command makes each pipe hold.
+const PIPE: usize = MIB;
+/// The most that it reads at once.
+const BLOCK: u64 = 64 * 1024;
 
 fn spliced(ended: &Ended) -> u64 {
     ended.count(0, "spliced")
@@ -48,8 +48,8 @@ fn what_goes_from_pipe_to_pipe_is_spliced_and_arrives_unchanged() {
 
 #[test]
 fn an_input_without_an_end_is_read_ahead_while_the_reader_stalls() {
-    let (folder, input) = (Folder::new(), random(INPUT + PIPE + 8 * PIPE));
-    let mut running = folder.start(&["--splice", "--buffer=2M", "-"]);
+    let (folder, input) = (Folder::new(), random(2 * PIPE + MIB / 2));
+    let mut running = folder.start(&["--splice", "--buffer=4M", "-"]);
     let mut stdin = running.stdin.take().unwrap();
     // It returns only when what neither pipe holds is in the buffer.
     stdin.write_all(&input).unwrap();
@@ -111,7 +111,7 @@ fn a_reader_that_dies_is_told_of_with_every_byte_accounted_for() {
     );
     assert!(ended.count(0, "written") >= 300_001);
     // What was read when it was over already.
-    assert!(ended.count(0, "dropped") <= PIPE as u64);
+    assert!(ended.count(0, "dropped") <= BLOCK);
     assert!(spliced(&ended) > 0);
 }
 

@@ -21,9 +21,9 @@ use super::{Handle, Input};
 
 /// How much is taken at once: less than what a socket holds, by default.
 const TAKEN: usize = 128 * 1024;
-/// What the input is made to hold. With less, its writer and we wait for each other so
-/// often that nothing is gained.
-const INPUT: usize = 1 << 20;
+/// What the pipes are made to hold. With less, those at their other ends and we wait for
+/// each other so often that nothing is gained.
+const PIPE: usize = 1 << 20;
 /// So long the input waits for a sink that is full before it is read ahead, into memory.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -44,10 +44,7 @@ impl Splice {
         let (inlet, outlet) = UnixStream::pair().ok()?;
         inlet.set_nonblocking(true).ok()?;
         outlet.set_nonblocking(true).ok()?;
-        if fcntl_getpipe_size(input).is_ok_and(|size| size < INPUT) {
-            // It is a matter of speed, and a user has only so much memory for pipes.
-            let _ = fcntl_setpipe_size(input, INPUT);
-        }
+        enlarge(input);
         Some(Splice {
             inlet,
             outlet,
@@ -57,7 +54,11 @@ impl Splice {
 
     /// The same pipe once more, to be given to; if it is one.
     pub(crate) fn way_to(handle: &Handle) -> Option<Handle> {
-        is_pipe(handle).then(|| handle.try_clone().ok())?
+        if !is_pipe(handle) {
+            return None;
+        }
+        enlarge(handle);
+        handle.try_clone().ok()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -106,6 +107,13 @@ impl Splice {
 
 fn is_pipe(handle: &impl AsFd) -> bool {
     fstat(handle).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
+/// As far as the system lets it: a user has only so much memory for pipes.
+fn enlarge(pipe: &impl AsFd) {
+    if fcntl_getpipe_size(pipe).is_ok_and(|size| size < PIPE) {
+        let _ = fcntl_setpipe_size(pipe, PIPE);
+    }
 }
 
 /// Never waits.

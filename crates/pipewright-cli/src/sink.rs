@@ -66,7 +66,7 @@ impl Sink {
             index,
             name: planned.spec.name.clone(),
             target: planned.spec.target.clone(),
-            kind: kind_by_word(&planned.spec.target),
+            kind: Kind::by_word(&planned.spec.target),
             buffer: planned.buffer.get(),
             connect_timeout: planned.connect_timeout,
             required: planned.required,
@@ -393,17 +393,5 @@ impl Sink {
         } else {
             Fate::Complete
         }
-    }
-}
-
-/// As far as it can be told without opening.
-fn kind_by_word(target: &Target) -> Kind {
-    match target {
-        Target::Stdout => Kind::Stdout,
-        Target::Path(_) => Kind::File,
-        Target::Exec(_) => Kind::Exec,
-        Target::Unix(_) => Kind::Unix,
-        Target::Listen(_) => Kind::Listen,
-        Target::Tcp { .. } => Kind::Tcp,
     }
 }

@@ -26,6 +26,8 @@
 
 use std::io;
 
+use crate::spec::Target;
+
 mod connect;
 mod in_use;
 pub(crate) use in_use::InUse;
@@ -65,6 +67,18 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// As far as it can be told without opening.
+    pub(crate) fn by_word(target: &Target) -> Kind {
+        match target {
+            Target::Stdout => Kind::Stdout,
+            Target::Path(_) => Kind::File,
+            Target::Exec(_) => Kind::Exec,
+            Target::Unix(_) => Kind::Unix,
+            Target::Listen(_) => Kind::Listen,
+            Target::Tcp { .. } => Kind::Tcp,
+        }
+    }
+
     /// Whether what was not written can go on through another opening.
     pub(crate) fn can_be_reopened(self) -> bool {
         match self {

@@ -1,22 +1,20 @@
 //! `--progress`: how far everything is, while it runs.
 //!
 //! The numbers come in as a [`Snapshot`], with the time; `meter` makes rates of
-//! them, `lines` makes text; only [`View`] knows about terminals. It is driven by
-//! the conductor, which waits for nobody: a report comes also while every sink is
-//! stalled.
+//! them, `lines` makes text, `bars` draws it on a terminal. [`View`] is driven by the
+//! conductor, which waits for nobody: a report comes also while every sink is stalled.
 
+mod bars;
 mod lines;
 mod meter;
 
-use std::env;
-use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::os;
+use crate::os::{self, Screen};
 use crate::report::say;
+use bars::Bars;
 use meter::Meter;
 
 const REDRAWN: Duration = Duration::from_millis(200);
@@ -76,27 +74,16 @@ enum Surface {
     Bars(Bars),
 }
 
-struct Bars {
-    all: MultiProgress,
-    /// One for each sink, and one for the total. None until the first is drawn:
-    /// what is over by then needs no progress.
-    bars: Vec<ProgressBar>,
-}
-
 impl View {
     /// `writes_to_terminal`: a sink writes to a terminal as well.
     pub(crate) fn new(when: When, sinks: usize, writes_to_terminal: bool, now: Instant) -> View {
-        let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let can_draw = io::stderr().is_terminal() && !is_dumb;
-        let surface = match when {
-            When::Never => Surface::Nothing,
-            When::Plain => Surface::Lines,
-            When::Auto if !can_draw || writes_to_terminal => Surface::Nothing,
-            When::Always if !can_draw => Surface::Lines,
-            When::Auto | When::Always => Surface::Bars(Bars {
-                all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
-                bars: Vec::new(),
-            }),
+        let surface = match (when, Screen::of_stderr()) {
+            (When::Never, _) => Surface::Nothing,
+            (When::Plain, _) => Surface::Lines,
+            (When::Auto, _) if writes_to_terminal => Surface::Nothing,
+            (When::Auto, None) => Surface::Nothing,
+            (When::Always, None) => Surface::Lines,
+            (When::Auto | When::Always, Some(screen)) => Surface::Bars(Bars::new(screen)),
         };
         let mut view = View {
             surface,
@@ -127,7 +114,7 @@ impl View {
         match &mut self.surface {
             Surface::Nothing => {}
             Surface::Lines => lines.iter().for_each(|line| say(line.trim_end())),
-            Surface::Bars(bars) if os::may_draw() => bars.draw(&lines),
+            Surface::Bars(bars) if os::may_draw() => bars.draw(lines),
             Surface::Bars(_) => {}
         }
     }
@@ -135,19 +122,16 @@ impl View {
     /// Shows how it ended, if anything was shown before.
     pub(crate) fn end(&mut self, snapshot: &Snapshot<'_>, now: Instant) {
         match &self.surface {
-            Surface::Bars(bars) if bars.bars.is_empty() => {}
+            // What is over by then needs no progress.
+            Surface::Bars(bars) if bars.are_new() => {}
             _ => self.show(snapshot, now),
-        }
-        if let Surface::Bars(bars) = &self.surface {
-            // They stay on the screen as they are.
-            bars.bars.iter().for_each(ProgressBar::abandon);
         }
     }
 
     /// Says something, without spoiling what is drawn.
-    pub(crate) fn say(&self, message: &str) {
-        match &self.surface {
-            Surface::Bars(bars) if os::may_draw() => bars.all.suspend(|| say(message)),
+    pub(crate) fn say(&mut self, message: &str) {
+        match &mut self.surface {
+            Surface::Bars(bars) if os::may_draw() => bars.suspend(|| say(message)),
             _ => say(message),
         }
     }
@@ -155,16 +139,15 @@ impl View {
     /// The terminal is somebody else's until [`come_back`](Self::come_back).
     pub(crate) fn leave(&mut self) {
         self.next = None;
-        if let Surface::Bars(bars) = &self.surface {
-            // If the terminal is gone, so is what was drawn.
-            let _ = bars.all.clear();
+        if let Surface::Bars(bars) = &mut self.surface {
+            bars.clear();
         }
     }
 
     /// The terminal shows anything now: what is drawn begins where the cursor is.
     pub(crate) fn come_back(&mut self, now: Instant) {
-        if let Surface::Bars(bars) = &self.surface {
-            bars.all.set_draw_target(ProgressDrawTarget::stderr());
+        if let Surface::Bars(bars) = &mut self.surface {
+            bars.forget();
             self.next = Some(now);
         }
     }
@@ -174,25 +157,6 @@ impl View {
             Surface::Nothing => None,
             Surface::Lines => Some(REPEATED),
             Surface::Bars(_) => Some(REDRAWN),
-        }
-    }
-}
-
-impl Bars {
-    fn draw(&mut self, lines: &[String]) {
-        if self.bars.is_empty() {
-            // A template without a mistake in it.
-            let style = ProgressStyle::with_template("{wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = |_| {
-                let bar = ProgressBar::new_spinner().with_style(style.clone());
-                self.all.add(bar)
-            };
-            self.bars = lines.iter().map(bar).collect();
-        }
-        for (bar, line) in self.bars.iter().zip(lines) {
-            bar.set_message(line.clone());
-            bar.force_draw();
         }
     }
 }

@@ -14,6 +14,7 @@
 //! * `Child`, a shell command, and `exit_in_words`, how it ended;
 //! * `Input` and `Waker`: what is copied, and how a read of it is ended;
 //! * `watch_signals`, which reports requests to end;
+//! * `Screen`, standard error as a terminal whose lines can be written over;
 //! * `watch_suspensions`, `suspend` and `may_draw`, so that lines that are drawn
 //!   over themselves get along with the shell that shares the terminal;
 //! * `release_stdout`, after which this process has standard output open only as

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::TcpListener;
-use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -61,6 +61,12 @@ impl Group for Command {
     }
 }
 
+impl AsHandle for Process {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.handle.as_handle()
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Process {
     handle: Arc<OwnedHandle>,
@@ -69,9 +75,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn of(child: &Child) -> Self {
+        Process::new(child.as_handle().try_clone_to_owned().unwrap(), child.id())
+    }
+
+    pub(crate) fn new(handle: OwnedHandle, group: u32) -> Self {
         Process {
-            handle: Arc::new(child.as_handle().try_clone_to_owned().unwrap()),
-            group: child.id(),
+            handle: Arc::new(handle),
+            group,
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) use remains::Remains;
 pub(crate) use signals::watch_signals;
 #[cfg(target_os = "linux")]
 pub(crate) use splice::Splice;
-pub(crate) use terminal::{may_draw, suspend, watch_suspensions};
+pub(crate) use terminal::{Screen, may_draw, suspend, watch_suspensions};
 
 pub(crate) type Handle = OwnedFd;
 

@@ -28,7 +28,7 @@ pub(crate) use open::{CreatedFifo, Opener, is_pipe_name};
 pub(crate) use relay::{Connection, join, own_stdout};
 pub(crate) use remains::Remains;
 pub(crate) use signals::watch_signals;
-pub(crate) use terminal::{may_draw, suspend, watch_suspensions};
+pub(crate) use terminal::{Screen, may_draw, suspend, watch_suspensions};
 
 pub(crate) type Handle = OwnedHandle;
 

@@ -21,8 +21,8 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem::ReadFile;
 use windows_sys::Win32::System::Console::{
-    GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
-    SetStdHandle,
+    COORD, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+    SetConsoleCtrlHandler, SetConsoleCursorPosition, SetStdHandle,
 };
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
@@ -89,6 +89,13 @@ pub(super) fn replace_stdout(file: File) -> io::Result<()> {
     // is that, nor any other standard handle, so nobody has it but as a duplicate: the
     // standard library asks for the handle anew whenever it uses it.
     check(unsafe { CloseHandle(old) })
+}
+
+/// Puts the cursor at the beginning of a row of the console that standard error is.
+pub(super) fn move_cursor_to(row: i16) -> io::Result<()> {
+    let place = COORD { X: 0, Y: row };
+    // SAFETY: any handle may be given, and one that is no console's is refused.
+    check(unsafe { SetConsoleCursorPosition(standard(STD_ERROR_HANDLE), place) })
 }
 
 fn standard(which: u32) -> HANDLE {

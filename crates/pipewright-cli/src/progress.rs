@@ -1,10 +1,12 @@
 //! `--progress`: how far everything is, while it runs.
 //!
 //! The numbers come in as a [`Snapshot`], with the time; `meter` makes rates of
-//! them, `lines` makes text, `bars` draws it on a terminal. [`View`] is driven by the
-//! conductor, which waits for nobody: a report comes also while every sink is stalled.
+//! them, `lines` makes text, `bars` draws it on a terminal, which `canvas` is for
+//! `indicatif`. [`View`] is driven by the conductor, which waits for nobody: a report
+//! comes also while every sink is stalled.
 
 mod bars;
+mod canvas;
 mod lines;
 mod meter;
 

@@ -66,6 +66,23 @@ fn the_last_lines_stay_and_what_comes_next_is_below_them() {
 }
 
 #[test]
+fn lines_are_written_over_and_do_not_vanish_meanwhile() {
+    let folder = folder_with_input();
+    let mut shown = OnTerminal::start(&folder, &["copy", &folder.tap("")]);
+    let mut reader = folder.open_tap();
+    shown.wait_for(|lines| stalled_for(lines) >= Some(1));
+    // Longer than until the next bars.
+    shown.never(Duration::from_secs(1), |lines| {
+        let starts = ["copy ", "stalled ", "total "];
+        !starts
+            .iter()
+            .all(|start| lines.iter().any(|line| line.starts_with(start)))
+    });
+    read_all(&mut reader);
+    assert_eq!(shown.end().0, 0);
+}
+
+#[test]
 fn what_is_said_does_not_spoil_the_bars() {
     let folder = folder_with_input();
     let args = [

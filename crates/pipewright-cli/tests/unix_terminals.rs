@@ -11,7 +11,7 @@ use std::io::Write;
 
 use common::{Folder, MIB, assert_same, random, read_all};
 use rustix::process::Signal;
-use terminal::{OnTerminal, ROWS, has, line, stalled_for};
+use terminal::{COLUMNS, OnTerminal, ROWS, has, line, stalled_for};
 
 #[test]
 fn a_suspended_run_leaves_the_terminal_and_draws_anew_afterwards() {
@@ -48,7 +48,7 @@ fn in_a_terminal_that_changes_its_size_what_fits_is_drawn_once() {
     let mut shown = OnTerminal::start(&folder, &[&tap, "copy-1", "copy-2", "copy-3"]);
     let mut reader = folder.open_tap();
     shown.wait_for(|lines| stalled_for(lines) >= Some(1));
-    shown.resize(4);
+    shown.resize(4, COLUMNS);
     let starts_are = |lines: &[String], starts: &[&str]| {
         let mut drawn = lines.iter().filter(|line| !line.is_empty());
         let all = starts
@@ -57,9 +57,31 @@ fn in_a_terminal_that_changes_its_size_what_fits_is_drawn_once() {
         all && drawn.next().is_none()
     };
     shown.wait_for(|lines| starts_are(lines, &["stalled ", "copy-1 ", "total "]));
-    shown.resize(ROWS);
+    shown.resize(ROWS, COLUMNS);
     let all = ["stalled ", "copy-1 ", "copy-2 ", "copy-3 ", "total "];
     shown.wait_for(|lines| starts_are(lines, &all));
+    read_all(&mut reader);
+    assert_eq!(shown.end().0, 0);
+}
+
+#[test]
+fn in_a_terminal_that_becomes_narrower_no_line_goes_on_in_the_next() {
+    let folder = Folder::new();
+    folder.write("input", &random(4 * MIB));
+    let mut shown = OnTerminal::start(&folder, &[&folder.tap(""), "copy"]);
+    let mut reader = folder.open_tap();
+    let whole = shown.wait_for(|lines| stalled_for(lines) >= Some(1));
+    // Enough for the sinks.
+    let columns = 64;
+    assert!(line(&whole, "total ").len() > columns.into(), "{whole:#?}");
+    shown.resize(ROWS, columns);
+    let cut = shown.wait_for(|lines| stalled_for(lines) >= Some(3));
+    for (line, start) in cut.iter().zip(["stalled ", "copy ", "total "]) {
+        assert!(line.starts_with(start), "{cut:#?}");
+    }
+    assert!(cut[3..].iter().all(String::is_empty), "{cut:#?}");
+    shown.resize(ROWS, COLUMNS);
+    shown.wait_for(|lines| has(lines, "of 4.0 MiB"));
     read_all(&mut reader);
     assert_eq!(shown.end().0, 0);
 }

@@ -1,28 +1,37 @@
 //! Lines on a terminal that are drawn over themselves.
-//!
-//! The cursor waits in the line below them. The last column stays empty, because what
-//! the cursor does when something is written there differs: most terminals wait for the
-//! next character, a console of Windows goes to the next line at once, unless told
-//! otherwise (Microsoft, "SetConsoleMode function", `DISABLE_NEWLINE_AUTO_RETURN`).
 
-use unicode_width::UnicodeWidthChar;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::canvas::{Canvas, columns_of, width_of};
 use crate::os::Screen;
 
 pub(super) struct Bars {
     screen: Screen,
+    all: MultiProgress,
+    /// All lines are the message of one bar, so that they are drawn in one go.
+    bar: ProgressBar,
     /// What was to be shown last.
     lines: Vec<String>,
-    /// So many lines right above the cursor are ours.
-    drawn: usize,
+    /// Width and number of the lines that are ours on the screen, if any are.
+    drawn: Option<(u16, usize)>,
 }
 
 impl Bars {
     pub(super) fn new(screen: Screen) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        // A template without a mistake in it.
+        let style = ProgressStyle::with_template("{msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = all.add(ProgressBar::hidden().with_style(style));
+        // Its end draws once more. That must not happen when the terminal is somebody
+        // else's, so it is had now, when nothing can be seen.
+        bar.abandon();
         Bars {
             screen,
+            all,
+            bar,
             lines: Vec::new(),
-            drawn: 0,
+            drawn: None,
         }
     }
 
@@ -37,73 +46,76 @@ impl Bars {
     }
 
     pub(super) fn clear(&mut self) {
-        if self.drawn == 0 {
-            return;
+        if self.drawn.is_some() {
+            // The canvas knows no errors.
+            let _ = self.all.clear();
         }
-        let (_, columns) = self.screen.size();
-        let blank = row("", columns).repeat(self.drawn);
-        self.write(&blank);
-        self.write("");
-        self.drawn = 0;
+        self.forget();
     }
 
     /// What was drawn is left as it is, and nothing is drawn over it any more.
     pub(super) fn forget(&mut self) {
-        self.drawn = 0;
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
+        self.drawn = None;
     }
 
     /// Lets something else be written, above what is drawn.
     pub(super) fn suspend(&mut self, write: impl FnOnce()) {
-        let was_drawn = self.drawn > 0;
+        let was_drawn = self.drawn.is_some();
         self.clear();
         write();
         if was_drawn {
+            // Not what `indicatif` has drawn: the size may be another by now.
             self.redraw();
         }
     }
 
     fn redraw(&mut self) {
         let (rows, columns) = self.screen.size();
-        let shown = fitting(&self.lines, rows);
-        if self.drawn != shown.len() {
+        let width = width_of(columns);
+        let shown = fitting(&self.lines, rows).map(|line| cut(line, width.into()));
+        let shown: Vec<&str> = shown.collect();
+        let (drawn, message) = (Some((width, shown.len())), shown.join("\n"));
+        if self.drawn != drawn {
             self.clear();
+            self.begin(width);
+            self.drawn = drawn;
         }
-        let text: String = shown.iter().map(|line| row(line, columns)).collect();
-        self.write(&text);
-        self.drawn = shown.len();
+        self.bar.set_message(message);
     }
 
-    fn write(&self, text: &str) {
-        // If the terminal is gone, nobody misses it.
-        let _ = self.screen.write_above(self.drawn, text);
+    /// From now on it is drawn where the cursor is.
+    fn begin(&self, width: u16) {
+        let canvas = Canvas::new(self.screen, width);
+        let target = ProgressDrawTarget::term_like(Box::new(canvas));
+        self.all.set_draw_target(target);
+        // Lines are written over, and not cleared first, which would be seen.
+        self.all.set_move_cursor(true);
     }
 }
 
 /// As many as there is room for above the cursor: the first, and the last, which is the
 /// total.
-fn fitting(lines: &[String], rows: usize) -> Vec<String> {
+fn fitting(lines: &[String], rows: usize) -> impl Iterator<Item = &str> {
     let fit = rows.saturating_sub(1).max(1);
-    match lines {
-        [first @ .., last] if lines.len() > fit => {
-            first[..fit - 1].iter().chain([last]).cloned().collect()
-        }
-        _ => lines.to_vec(),
-    }
+    let (first, last) = lines.split_at(lines.len().saturating_sub(1));
+    let shown = first.iter().take(fit - 1).chain(last);
+    shown.map(String::as_str)
 }
 
-/// The line on a row of its own, of which it fills all columns but the last.
-fn row(line: &str, columns: usize) -> String {
-    let mut room = columns.saturating_sub(1);
-    let mut row = String::new();
-    for c in line.chars() {
-        let width = c.width().unwrap_or_default();
-        if width > room {
-            break;
+/// What there is room for in so many columns. `indicatif` would cut a message as a whole,
+/// and let a line that is too long go on in the next.
+fn cut(line: &str, columns: usize) -> &str {
+    let mut room = columns;
+    let mut end = line.char_indices();
+    let first_without = end.find(|(_, c)| match room.checked_sub(columns_of(*c)) {
+        Some(left) => {
+            room = left;
+            false
         }
-        room -= width;
-        row.push(c);
-    }
-    row + &" ".repeat(room) + "\r\n"
+        None => true,
+    });
+    first_without.map_or(line, |(end, _)| &line[..end])
 }
 
 #[cfg(test)]
@@ -111,18 +123,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_leaves_the_last_column_empty() {
+    fn a_line_is_cut_by_columns() {
         for (line, expected) in [
-            ("", "     \r\n"),
-            ("abc", "abc  \r\n"),
-            ("abcdefgh", "abcde\r\n"),
+            ("", ""),
+            ("abc", "abc"),
+            ("abcdefgh", "abcde"),
             // A character of two columns is not cut in half.
-            ("a日本語", "a日本\r\n"),
-            ("日本語", "日本 \r\n"),
+            ("a日本語", "a日本"),
+            ("日本語", "日本"),
+            // What belongs to the last character stays with it.
+            ("abcde\u{301}f", "abcde\u{301}"),
         ] {
-            assert_eq!(row(line, 6), expected);
+            assert_eq!(cut(line, 5), expected);
         }
-        assert_eq!(row("abc", 0), "\r\n");
     }
 
     #[test]
@@ -135,8 +148,8 @@ mod tests {
             (1, &["total"]),
             (0, &["total"]),
         ] {
-            assert_eq!(fitting(&lines, rows), expected);
+            assert_eq!(fitting(&lines, rows).collect::<Vec<_>>(), expected);
         }
-        assert!(fitting(&[], 5).is_empty());
+        assert_eq!(fitting(&[], 5).count(), 0);
     }
 }

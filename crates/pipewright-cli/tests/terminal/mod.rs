@@ -18,7 +18,7 @@ use crate::common::{self, Folder};
 use system::Terminal;
 
 pub(crate) const ROWS: u16 = 12;
-const COLUMNS: u16 = 100;
+pub(crate) const COLUMNS: u16 = 100;
 
 /// A `pipewright` whose standard output and error are a terminal.
 pub(crate) struct OnTerminal {

@@ -75,17 +75,17 @@ impl Terminal {
 }
 
 impl OnTerminal {
-    /// Gives the terminal so many rows.
-    pub(crate) fn resize(&mut self, rows: u16) {
-        self.screen.screen_mut().set_size(rows, COLUMNS);
-        tcsetwinsize(&self.terminal.side, size(rows)).unwrap();
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        self.screen.screen_mut().set_size(rows, columns);
+        tcsetwinsize(&self.terminal.side, size(rows, columns)).unwrap();
     }
 }
 
-fn size(rows: u16) -> Winsize {
+fn size(rows: u16, columns: u16) -> Winsize {
     Winsize {
         ws_row: rows,
-        ws_col: COLUMNS,
+        ws_col: columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     }
@@ -95,7 +95,7 @@ fn open() -> (File, File) {
     let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&main).unwrap();
     unlockpt(&main).unwrap();
-    tcsetwinsize(&main, size(ROWS)).unwrap();
+    tcsetwinsize(&main, size(ROWS, COLUMNS)).unwrap();
     let path = ptsname(&main, Vec::new()).unwrap();
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
     let side = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();

@@ -12,6 +12,7 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::os::Suspension;
 
 /// Standard error, which is a terminal that can do more than write.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen(());
 
 impl Screen {

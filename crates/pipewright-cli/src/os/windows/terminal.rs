@@ -13,6 +13,7 @@ use crate::os::Suspension;
 ///
 /// The console's own calls move the cursor, and no sequences of characters: these would
 /// have to be switched on, for all who share the console.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen(());
 
 impl Screen {

@@ -6,7 +6,7 @@ use super::*;
 fn passable() -> (Arc<Feed>, PipeReader, Receiver<Event>) {
     let manner = Manner {
         on_full: OnFull::Wait,
-        buffer: 1 << 20,
+        buffer: 8 << 20,
         lines: false,
         in_doubt: InDoubt::Skip,
         splice: true,
@@ -22,8 +22,8 @@ fn passable() -> (Arc<Feed>, PipeReader, Receiver<Event>) {
 fn nothing_passes_while_something_is_on_its_way() {
     watched(|| {
         let (feed, mut reader, _events) = passable();
-        // More than the pipe holds.
-        let piece = Bytes::from(vec![7; 200_000]);
+        // More than the pipe holds, which was made larger.
+        let piece = Bytes::from(vec![7; 4 << 20]);
         feed.offer(piece.clone()).ok().unwrap();
         assert!(!feed.is_passable());
         let mut got = vec![0; piece.len()];

@@ -11,7 +11,7 @@ use crate::args::PlannedSink;
 use crate::copy::Lane;
 use crate::event::Event;
 use crate::feed::{Accounts, Feed, Manner, Waits};
-use crate::os::{Child, CreatedFifo, Exit, Kind, Opened, Opener, Opening, Pipe, Trouble};
+use crate::os::{Child, Created, Exit, Kind, Opened, Opener, Opening, Pipe, Trouble};
 use crate::outlet::End;
 use crate::progress::{Phase, SinkState};
 use crate::report::{Fate, SinkReport};
@@ -35,7 +35,7 @@ pub(crate) struct Sink {
     opening: Option<Opening>,
     child: Option<Child>,
     exit: Option<Exit>,
-    created: Option<CreatedFifo>,
+    created: Option<Created>,
     /// Why it failed.
     trouble: Option<Trouble>,
     detached: bool,

@@ -9,7 +9,7 @@
 //!   target itself;
 //! * `Splice`, what moves bytes from a pipe to a pipe without a copy, on Linux;
 //! * `Remains`, what a pipe still holds when its reader has gone;
-//! * `CreatedFifo`, something that was put into the file system to be connected
+//! * `Created`, something that was put into the file system to be connected
 //!   to, and is removed at the end, if there is such a thing;
 //! * `Child`, a shell command, and `exit_in_words`, how it ended;
 //! * `Input` and `Waker`: what is copied, and how a read of it is ended;
@@ -75,7 +75,7 @@ impl Kind {
             Target::Path(_) => Kind::File,
             Target::Exec(_) => Kind::Exec,
             Target::Unix(_) => Kind::Unix,
-            Target::Listen(_) => Kind::Listen,
+            Target::Listen(_) | Target::ListenUnix(_) => Kind::Listen,
             Target::Tcp { .. } => Kind::Tcp,
         }
     }
@@ -98,7 +98,7 @@ pub(crate) struct Opened {
     pub(crate) kind: Kind,
     pub(crate) pipe: Pipe,
     pub(crate) child: Option<Child>,
-    pub(crate) created: Option<CreatedFifo>,
+    pub(crate) created: Option<Created>,
 }
 
 impl Opened {

@@ -17,8 +17,10 @@ pub(crate) enum Target {
     Exec(OsString),
     /// A Unix socket that somebody listens on.
     Unix(PathBuf),
-    /// A FIFO to be created.
+    /// A FIFO to be created; on Windows, a named pipe.
     Listen(PathBuf),
+    /// A Unix socket to be created.
+    ListenUnix(PathBuf),
     /// A TCP port that somebody listens on.
     Tcp {
         host: String,
@@ -27,8 +29,11 @@ pub(crate) enum Target {
 }
 
 /// The kinds that can be asked for by word.
-pub(super) const KINDS: &str =
-    "-, PATH, file:PATH, exec:COMMAND, unix:PATH, tcp:HOST:PORT, listen:PATH";
+pub(super) const KINDS: &str = "-, PATH, file:PATH, exec:COMMAND, unix:PATH, tcp:HOST:PORT, listen:PATH, \
+     listen:unix:PATH";
+
+/// The only kind of two words.
+const LISTEN_UNIX: &[u8] = b"listen:unix:";
 
 pub(super) struct NotATarget {
     pub(super) at: Range<usize>,
@@ -42,7 +47,11 @@ impl Target {
         if bytes == b"-" {
             return Ok(Target::Stdout);
         }
-        let kind = word(bytes, b"+.-");
+        let kind = if bytes.starts_with(LISTEN_UNIX) {
+            LISTEN_UNIX.len() - 1
+        } else {
+            word(bytes, b"+.-")
+        };
         if kind >= 2 && bytes.get(kind) == Some(&b':') {
             return Target::of_kind(typed, kind);
         }
@@ -79,6 +88,7 @@ impl Target {
             "exec" => |rest| Ok(Target::Exec(rest)),
             "unix" => |rest| Ok(Target::Unix(rest.into())),
             "listen" => |rest| Ok(Target::Listen(rest.into())),
+            "listen:unix" => |rest| Ok(Target::ListenUnix(rest.into())),
             "tcp" => |rest| address(&rest),
             _ => return wrong(format!("there is no kind of sink '{word}:'")),
         };

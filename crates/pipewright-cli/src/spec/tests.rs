@@ -28,6 +28,9 @@ fn kinds_are_told_by_their_word() {
         Target::Unix("/run/x.sock".into())
     );
     assert_eq!(target("listen:a:b"), Target::Listen("a:b".into()));
+    assert_eq!(target("listen:unix:a:b"), Target::ListenUnix("a:b".into()));
+    assert_eq!(target("listen:./unix:a"), Target::Listen("./unix:a".into()));
+    assert_eq!(target("listen:unix"), Target::Listen("unix".into()));
 }
 
 #[test]
@@ -196,6 +199,11 @@ fn errors_point_at_the_word_that_is_wrong() {
         ("buffer=1K@gopher:x", "gopher:", "no kind of sink 'gopher:'"),
         ("exec:", "exec:", "nothing follows 'exec:'"),
         ("file:", "file:", "nothing follows 'file:'"),
+        (
+            "listen:unix:",
+            "listen:unix:",
+            "nothing follows 'listen:unix:'",
+        ),
         ("tcp:", "tcp:", "nothing follows 'tcp:'"),
         ("tcp:host", "host", "no port"),
         ("buffer=1K@tcp::80", "", "no host"),

@@ -4,7 +4,7 @@ pub(crate) const SINKS: &str = "  -              standard output
   PATH           a file (created or emptied), a device, an existing FIFO
   exec:COMMAND   the standard input of a shell command; all after exec: is sh's
   unix:PATH, tcp:HOST:PORT   a socket that somebody listens on
-  listen:PATH    a FIFO, created here and removed at the end; waits for a reader
+  listen:PATH, listen:unix:PATH   a FIFO or socket, made here and removed again
   file:PATH      a path that looks like something else, as -, a:b or a=b@c;
                  what begins with ./ or / is a path as well";
 

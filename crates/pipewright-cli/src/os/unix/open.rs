@@ -10,7 +10,7 @@ use pipewright::fifo;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, ftruncate, lstat, stat};
 use rustix::io::Errno;
 
-use super::{Child, Input, connect};
+use super::{Child, Input, connect, listen};
 use crate::os::connect::tcp;
 use crate::os::{InUse, Kind, Opened, Opening, Trouble};
 use crate::spec::Target;
@@ -21,8 +21,9 @@ pub(crate) struct Opener {
     in_use: InUse<Identity>,
 }
 
-/// A FIFO that was created here.
-pub(crate) struct CreatedFifo {
+/// A FIFO or a socket that was created here.
+#[derive(Clone)]
+pub(crate) struct Created {
     path: PathBuf,
     identity: Identity,
 }
@@ -57,6 +58,7 @@ impl Opener {
             Target::Stdout => self.open_stdout(name),
             Target::Path(path) => self.open_path(path, name, limit),
             Target::Listen(path) => self.create_fifo(path, name, limit),
+            Target::ListenUnix(path) => serve_socket(path, limit),
             Target::Exec(command) => open_command(command),
             Target::Unix(_) | Target::Tcp { .. } => open_socket(target, limit),
         }
@@ -75,6 +77,7 @@ impl Opener {
         match target {
             Target::Path(path) => again(Kind::Fifo, path, true),
             Target::Listen(path) => again(Kind::Listen, path, false),
+            Target::ListenUnix(path) => serve_socket(path, limit),
             Target::Exec(command) => open_command(command),
             Target::Unix(_) | Target::Tcp { .. } => open_socket(target, limit),
             Target::Stdout => Err(Errno::NOTSUP.into()),
@@ -156,10 +159,7 @@ impl Opener {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
             return Err(Trouble::from(Errno::EXIST).hint("it is not a FIFO"));
         }
-        let created = is_new.then(|| CreatedFifo {
-            path: path.into(),
-            identity: Identity::of(&stat),
-        });
+        let created = is_new.then(|| Created::at(path, &stat));
         self.claim(&stat, format!("'{name}'"))?;
         let opening = fifo_opening(path, fifo::OpenOptions::new(), limit);
         Ok(Opened {
@@ -193,7 +193,14 @@ impl Identity {
     }
 }
 
-impl CreatedFifo {
+impl Created {
+    fn at(path: &Path, stat: &Stat) -> Created {
+        Created {
+            path: path.into(),
+            identity: Identity::of(stat),
+        }
+    }
+
     /// Removes it, unless something else has taken its place.
     pub(crate) fn remove(&self) {
         let ours = |stat: Stat| Identity::of(&stat) == self.identity;
@@ -207,6 +214,27 @@ impl CreatedFifo {
 fn fifo_opening(path: &Path, options: fifo::OpenOptions, limit: Option<Duration>) -> Opening {
     let (path, limit) = (path.to_owned(), limit.unwrap_or(Duration::MAX));
     Box::new(move || Ok(options.open(path, limit)?.into()))
+}
+
+/// The name goes as soon as somebody has come: there is nothing for a second one, until
+/// it is opened again.
+fn serve_socket(path: &Path, limit: Option<Duration>) -> Result<Opened, Trouble> {
+    let listener = listen::unix(path).map_err(|error| match Trouble::from(error) {
+        trouble if trouble.os_error == Some(Errno::ADDRINUSE.raw_os_error()) => trouble
+            .hint("there is something of this name; if nobody listens on it, it may be removed"),
+        trouble => trouble,
+    })?;
+    let created = Created::at(path, &lstat(path)?);
+    let name = created.clone();
+    let opening: Opening = Box::new(move || {
+        let socket = listen::accept(&listener, limit)?;
+        name.remove();
+        Ok(socket.into())
+    });
+    Ok(Opened {
+        created: Some(created),
+        ..Opened::awaited(Kind::Listen, opening)
+    })
 }
 
 fn open_socket(target: &Target, limit: Option<Duration>) -> Result<Opened, Trouble> {

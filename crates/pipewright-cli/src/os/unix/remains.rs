@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::is_pipe;
 use crate::os::Kind;
 
 /// The writing end of a pipe, kept for as long as the question may come up. While
@@ -17,8 +18,9 @@ impl Remains {
     /// `None` where the system does not say: everything but pipes, and everything
     /// but Linux.
     pub(crate) fn of(kind: Kind, pipe: &impl AsFd) -> Option<Remains> {
-        let known =
-            cfg!(target_os = "linux") && matches!(kind, Kind::Exec | Kind::Fifo | Kind::Listen);
+        let known = cfg!(target_os = "linux")
+            && matches!(kind, Kind::Exec | Kind::Fifo | Kind::Listen)
+            && is_pipe(pipe);
         let pipe = known.then(|| pipe.as_fd().try_clone_to_owned().ok())??;
         Some(Remains { pipe, kind })
     }

@@ -13,11 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice};
 
-use super::{Handle, Input};
+use super::{Handle, Input, is_pipe};
 
 /// How much is taken at once: less than what a socket holds, by default.
 const TAKEN: usize = 128 * 1024;
@@ -103,10 +102,6 @@ impl Splice {
         self.held = 0;
         Ok(held.into())
     }
-}
-
-fn is_pipe(handle: &impl AsFd) -> bool {
-    fstat(handle).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
 /// As far as the system lets it: a user has only so much memory for pipes.

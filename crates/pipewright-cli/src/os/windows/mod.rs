@@ -24,7 +24,7 @@ pub(crate) use carrier::Carrier;
 pub(crate) use child::{Child, exit_in_words};
 pub(crate) use help::{ENDS, EXAMPLES, RELAY_EXAMPLES, RELAY_SIGNALS, SIGNALS, SINKS, TARGETS};
 pub(crate) use input::{Input, Waker};
-pub(crate) use open::{CreatedFifo, Opener, is_pipe_name};
+pub(crate) use open::{Created, Opener, is_pipe_name};
 pub(crate) use relay::{Connection, join, own_stdout};
 pub(crate) use remains::Remains;
 pub(crate) use signals::watch_signals;

@@ -26,9 +26,9 @@ pub(crate) struct Opener {
 }
 
 /// Nothing: named pipes go away with their servers.
-pub(crate) enum CreatedFifo {}
+pub(crate) enum Created {}
 
-impl CreatedFifo {
+impl Created {
     pub(crate) fn remove(&self) {
         match *self {}
     }
@@ -74,9 +74,11 @@ impl Opener {
                     .claim(Identity::Served(served), format!("'{name}'"))?;
                 serve_pipe(path.as_os_str(), limit)
             }
-            Target::Path(_) | Target::Exec(_) | Target::Unix(_) | Target::Tcp { .. } => {
-                self.reopen(target, limit)
-            }
+            Target::Path(_)
+            | Target::Exec(_)
+            | Target::Unix(_)
+            | Target::ListenUnix(_)
+            | Target::Tcp { .. } => self.reopen(target, limit),
         }
     }
 
@@ -90,6 +92,9 @@ impl Opener {
         match target {
             Target::Path(path) => Ok(open_pipe(path, limit)),
             Target::Listen(path) => serve_pipe(path.as_os_str(), limit),
+            Target::ListenUnix(_) => Err(Trouble::own(
+                "on Windows no Unix socket is made; listen:NAME serves a named pipe",
+            )),
             Target::Exec(command) => open_command(command),
             Target::Unix(path) => {
                 let (path, limit) = (path.clone(), limit.unwrap_or_default());

@@ -57,9 +57,8 @@ struct Args {
     #[arg(long)]
     lines: bool,
 
-    /// Move one pipe's bytes to one other, uncopied
-    /// (Linux); wrong if their writer uses vmsplice
-    #[arg(long, verbatim_doc_comment)]
+    /// Move bytes from pipe to pipe uncopied (Linux)
+    #[arg(long)]
     splice: bool,
 
     /// Read at most this many bytes per second

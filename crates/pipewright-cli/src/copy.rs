@@ -104,7 +104,7 @@ impl Source {
         while let Some(splice) = &mut self.splice
             && lane.feed.is_passable()
         {
-            let Ok(taken) = splice.take(&self.input) else {
+            let Ok(taken) = splice.take(&self.input, lane.buffer) else {
                 self.splice = None;
                 break;
             };

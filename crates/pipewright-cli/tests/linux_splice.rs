@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 use common::{Ended, Folder, MIB, assert_same, random, read_all};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -63,6 +64,24 @@ fn an_input_without_an_end_is_read_ahead_while_the_reader_stalls() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let spliced = spliced(&ended);
     assert!(spliced > 0 && spliced < got.len() as u64, "{spliced}");
+}
+
+/// It never stands for long, and is much slower than the input.
+#[test]
+fn an_input_is_read_ahead_while_the_reader_takes_a_little_now_and_then() {
+    let (folder, input) = (Folder::new(), random(14 * PIPE));
+    let mut running = folder.start(&["--splice", "-"]);
+    let feeder = running.feed(input.clone());
+    let mut got = Vec::new();
+    while !feeder.is_finished() {
+        got.extend(running.read_exactly(4096));
+        thread::sleep(Duration::from_millis(2));
+    }
+    // Most of it is in the buffer.
+    assert!(got.len() < input.len() / 2, "{}", got.len());
+    got.extend(running.read_stdout());
+    assert_same(&got, &input);
+    assert_eq!(running.end().code, 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs::metadata;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
@@ -113,4 +113,48 @@ fn it_is_there_again_for_the_next() {
     assert_same(&rest, &input[input.len() - rest.len()..]);
     assert!(rest.len() > MIB, "{}", rest.len());
     assert_same(&folder.read("copy"), &input);
+}
+
+#[test]
+fn it_is_there_again_after_nobody_came_in_time() {
+    let (folder, input) = (Folder::new(), random(MIB));
+    let sink = "retry=always,connect-timeout=50ms@listen:unix:socket";
+    let mut running = folder.start(&[sink]);
+    let feeder = running.feed(input.clone());
+    running.wait_for("nobody has connected");
+    // Each time that it is there is short.
+    let got = loop {
+        let got = UnixStream::connect(folder.path("socket"))
+            .and_then(|mut peer| {
+                let mut got = Vec::new();
+                peer.read_to_end(&mut got).map(|_| got)
+            })
+            .unwrap_or_default();
+        if !got.is_empty() {
+            break got;
+        }
+    };
+    assert_same(&got, &input);
+    feeder.join().unwrap();
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+}
+
+#[test]
+fn a_name_that_is_somebody_elses_by_the_end_is_left_to_them() {
+    let folder = Folder::new();
+    let mut running = folder.start(&["listen:unix:socket", "-"]);
+    let mut stdin = running.stdin.take().unwrap();
+    let mut peer = come(&folder);
+    stdin.write_all(b"data").unwrap();
+    peer.read_exact(&mut [0; 4]).unwrap();
+    drop(peer);
+    // The sink is over when this was written, and its file is forgotten by the system.
+    stdin.write_all(b"more").unwrap();
+    running.wait_for("Broken pipe");
+    let listener = UnixListener::bind(folder.path("socket")).unwrap();
+    drop(stdin);
+    assert_eq!(running.end().code, 1);
+    assert!(exists(&folder.path("socket")));
+    drop(listener);
 }

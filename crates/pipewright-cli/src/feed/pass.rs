@@ -2,11 +2,14 @@
 //! when nothing is on its way there, so nothing is overtaken.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Feed;
 use super::state::State;
 use crate::os::{Handle, Input, Splice};
+
+/// So long the input waits for a sink that is full before it is read ahead, into memory.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 impl Feed {
     /// Whether [`pass`](Self::pass) would find the way free.
@@ -17,12 +20,16 @@ impl Feed {
     /// Lets the pipe take all that the splice holds. False if some of it must go the
     /// ordinary way: there is no room for a while, or no free way, or a write would fail.
     pub(crate) fn pass(&self, splice: &mut Splice, input: &Input) -> bool {
+        let begun = Instant::now();
         while let Some(pipe) = self.begin_pass() {
             let given = splice.give(&pipe);
             self.end_pass(*given.as_ref().unwrap_or(&0));
+            let left = PATIENCE.saturating_sub(begun.elapsed());
             match given {
                 Ok(_) if splice.is_empty() => return true,
-                Ok(_) if Splice::wait_for_room(&pipe, input) => {}
+                // A reader that takes a little now and then has no more time.
+                Ok(_) if left.is_zero() => return false,
+                Ok(_) if Splice::wait_for_room(&pipe, input, left) => {}
                 _ => return false,
             }
         }

@@ -1,6 +1,7 @@
 //! From one pipe to another without a copy: only Linux can do that.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -21,7 +22,7 @@ impl Splice {
         match *self {}
     }
 
-    pub(crate) fn take(&mut self, _: &Input) -> io::Result<Option<usize>> {
+    pub(crate) fn take(&mut self, _: &Input, _: usize) -> io::Result<Option<usize>> {
         match *self {}
     }
 
@@ -29,7 +30,7 @@ impl Splice {
         match *self {}
     }
 
-    pub(crate) fn wait_for_room(_: &Handle, _: &Input) -> bool {
+    pub(crate) fn wait_for_room(_: &Handle, _: &Input, _: Duration) -> bool {
         false
     }
 

@@ -1,36 +1,42 @@
 //! A Unix socket that is made here, for whoever comes first.
 
-use std::fs::{Permissions, set_permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, RawMode};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
 
 /// Who may come: the owner, as with the FIFOs that are made.
-const MODE: u32 = 0o600;
+const MODE: RawMode = 0o600;
 
-/// Makes the socket and listens.
+/// Makes the socket. Nobody can connect to it yet (POSIX, connect, `ECONNREFUSED`).
 ///
 /// # Errors
 ///
 /// The system's: `EADDRINUSE` if there is anything of this name.
-pub(super) fn unix(path: &Path) -> io::Result<UnixListener> {
+pub(super) fn bind(path: &Path) -> io::Result<OwnedFd> {
     let address = SocketAddrUnix::new(path)?;
-    let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&listener, true)?;
-    bind(&listener, &address)?;
-    // Before it listens nobody can connect (POSIX, connect, `ECONNREFUSED`).
-    set_permissions(path, Permissions::from_mode(MODE))?;
-    // Who comes second finds nobody.
-    listen(&listener, 1)?;
-    Ok(listener.into())
+    let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    // Where a socket has permissions of its own, its name gets them. Seen on Linux 6.18.
+    #[cfg(target_os = "linux")]
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(MODE))?;
+    net::bind(&socket, &address)?;
+    #[cfg(not(target_os = "linux"))]
+    rustix::fs::chmod(path, Mode::from_raw_mode(MODE))?;
+    Ok(socket)
+}
+
+/// Listens. Whoever comes while another is there may wait, and is refused after all.
+pub(super) fn begin(socket: OwnedFd) -> io::Result<UnixListener> {
+    net::listen(&socket, 1)?;
+    Ok(socket.into())
 }
 
 /// Waits for the first to come, for up to `limit`; for ever without one.

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pipewright::fifo;
@@ -26,6 +28,8 @@ pub(crate) struct Opener {
 pub(crate) struct Created {
     path: PathBuf,
     identity: Identity,
+    /// It was removed: the system may give its identity to another file.
+    gone: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -198,11 +202,15 @@ impl Created {
         Created {
             path: path.into(),
             identity: Identity::of(stat),
+            gone: Arc::default(),
         }
     }
 
-    /// Removes it, unless something else has taken its place.
+    /// Removes it, once, unless something else has taken its place.
     pub(crate) fn remove(&self) {
+        if self.gone.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let ours = |stat: Stat| Identity::of(&stat) == self.identity;
         if lstat(&self.path).is_ok_and(ours) {
             // It may be gone between the look and the removal, which is as good.
@@ -219,17 +227,18 @@ fn fifo_opening(path: &Path, options: fifo::OpenOptions, limit: Option<Duration>
 /// The name goes as soon as somebody has come: there is nothing for a second one, until
 /// it is opened again.
 fn serve_socket(path: &Path, limit: Option<Duration>) -> Result<Opened, Trouble> {
-    let listener = listen::unix(path).map_err(|error| match Trouble::from(error) {
+    let socket = listen::bind(path).map_err(|error| match Trouble::from(error) {
         trouble if trouble.os_error == Some(Errno::ADDRINUSE.raw_os_error()) => trouble
             .hint("there is something of this name; if nobody listens on it, it may be removed"),
         trouble => trouble,
     })?;
     let created = Created::at(path, &lstat(path)?);
+    let listener = listen::begin(socket).inspect_err(|_| created.remove())?;
     let name = created.clone();
     let opening: Opening = Box::new(move || {
-        let socket = listen::accept(&listener, limit)?;
+        let came = listen::accept(&listener, limit);
         name.remove();
-        Ok(socket.into())
+        Ok(came?.into())
     });
     Ok(Opened {
         created: Some(created),

@@ -18,13 +18,11 @@ use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice};
 
 use super::{Handle, Input, is_pipe};
 
-/// How much is taken at once: less than what a socket holds, by default.
+/// The most that is taken at once: less than what a socket holds, by default.
 const TAKEN: usize = 128 * 1024;
 /// What the pipes are made to hold. With less, those at their other ends and we wait for
 /// each other so often that nothing is gained.
 const PIPE: usize = 1 << 20;
-/// So long the input waits for a sink that is full before it is read ahead, into memory.
-const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What the pages pass through.
 pub(crate) struct Splice {
@@ -68,11 +66,11 @@ impl Splice {
     /// were: 0 at the end, `None` when woken. To be called when all was given.
     ///
     /// An error is that this is not the way for this input; nothing was taken.
-    pub(crate) fn take(&mut self, input: &Input) -> io::Result<Option<usize>> {
+    pub(crate) fn take(&mut self, input: &Input, most: usize) -> io::Result<Option<usize>> {
         if !input.wait(PollFd::new(input, PollFlags::IN), None)? {
             return Ok(None);
         }
-        self.held = move_pages(input, &self.inlet, TAKEN)?;
+        self.held = move_pages(input, &self.inlet, most.min(TAKEN))?;
         Ok(Some(self.held))
     }
 
@@ -88,11 +86,11 @@ impl Splice {
         }
     }
 
-    /// Waits until the pipe has room. False if that takes longer, or nothing more is to
-    /// be read.
-    pub(crate) fn wait_for_room(pipe: &Handle, input: &Input) -> bool {
+    /// Waits until the pipe has room, for up to `limit`. False if it has none then, or
+    /// nothing more is to be read.
+    pub(crate) fn wait_for_room(pipe: &Handle, input: &Input, limit: Duration) -> bool {
         let room = PollFd::new(pipe, PollFlags::OUT);
-        input.wait(room, Some(PATIENCE)).unwrap_or(false)
+        input.wait(room, Some(limit)).unwrap_or(false)
     }
 
     /// Gives back what was taken and not given.

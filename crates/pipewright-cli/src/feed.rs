@@ -300,7 +300,7 @@ impl Feed {
                 }
                 Step::Finish(outlet) => {
                     drop(state);
-                    outlet.finish();
+                    outlet.writer().finish();
                     state = self.lock();
                 }
                 Step::Reclaim(link, end) => {

@@ -2,7 +2,7 @@
 //! cannot write to the target itself, a [`Carrier`]. It has ended when both have.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pipewright::{Builder, Outcome, PipeError, PipeWriter};
@@ -12,8 +12,8 @@ use crate::os::{Carried, Carrier, Handle, Trouble, WayOut};
 pub(crate) struct Outlet {
     writer: PipeWriter,
     carrier: Option<Carrier>,
-    /// The writer's pipe once more, for what passes it, until nothing more comes.
-    pipe: Mutex<Option<Arc<Handle>>>,
+    /// The writer's pipe once more, for what passes it.
+    pipe: Option<Arc<Handle>>,
 }
 
 /// How it ended.
@@ -61,14 +61,17 @@ impl Outlet {
         Ok(Outlet {
             writer,
             carrier,
-            pipe: Mutex::default(),
+            pipe: None,
         })
     }
 
-    /// The writer's pipe once more, for what is to pass the writer.
+    /// The writer's pipe once more, for what is to pass the writer. Its reader sees the
+    /// end when the outlet has gone as well.
     pub(crate) fn with_pipe(self, pipe: Option<Handle>) -> Self {
-        *self.lock_pipe() = pipe.map(Arc::new);
-        self
+        Outlet {
+            pipe: pipe.map(Arc::new),
+            ..self
+        }
     }
 
     pub(crate) fn writer(&self) -> &PipeWriter {
@@ -77,18 +80,11 @@ impl Outlet {
 
     /// The pipe, if there is one to be written to past the writer.
     pub(crate) fn pipe(&self) -> Option<Arc<Handle>> {
-        self.lock_pipe().clone()
-    }
-
-    /// Nothing more comes: its reader is to see the end.
-    pub(crate) fn finish(&self) {
-        *self.lock_pipe() = None;
-        self.writer.finish();
+        self.pipe.clone()
     }
 
     /// What was not taken yet will not be. Does not wait.
     pub(crate) fn cancel(&self) {
-        *self.lock_pipe() = None;
         self.writer.cancel();
         if let Some(carrier) = &self.carrier {
             carrier.stop();
@@ -126,10 +122,6 @@ impl Outlet {
     /// How many bytes the carrier, if there is one, may have that the target did not take.
     pub(crate) fn carrier_holds(&self) -> Option<usize> {
         self.carrier.as_ref().map(Carrier::holds)
-    }
-
-    fn lock_pipe(&self) -> MutexGuard<'_, Option<Arc<Handle>>> {
-        self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

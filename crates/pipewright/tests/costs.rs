@@ -9,8 +9,10 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::data::{assert_stream, read_exact, stream};
@@ -99,5 +101,47 @@ fn small_messages_that_wait_cost_allocations_and_writes_by_the_block() {
         // A part of the block, the rest of it, and the one that finds the pipe full; twice
         // as many, for a reader that is interrupted.
         assert!(writes <= 6 * blocks as u64, "{writes} writes");
+    });
+}
+
+/// A device whose blocks are a file's.
+struct LoopDevice(String);
+
+impl LoopDevice {
+    fn of(file: &Path) -> LoopDevice {
+        let mut losetup = Command::new("losetup");
+        let output = losetup
+            .args(["--find", "--show"])
+            .arg(file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        LoopDevice(String::from_utf8(output.stdout).unwrap().trim().into())
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["--detach", &self.0]).status();
+    }
+}
+
+#[test]
+#[ignore = "needs root, and losetup, for a device that may be written"]
+fn a_block_device_costs_a_write_for_what_is_sent_at_once() {
+    alone(|| {
+        let blocks = 32;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len((blocks * BLOCK) as u64).unwrap();
+        let device = LoopDevice::of(file.path());
+        let pipe = File::options().write(true).open(&device.0).unwrap();
+        let writer = PipeWriter::builder().capacity(4 << 20).build(pipe).unwrap();
+        let before = writes_of("self");
+        writer.try_send(stream(0, blocks * BLOCK)).unwrap();
+        writer.close_timeout(LONG).unwrap();
+        let writes = writes_of("self") - before;
+        assert!(writes <= 2 * blocks as u64, "{writes} writes");
+        let mut device = File::open(&device.0).unwrap();
+        assert_stream(0, &read_exact(&mut device, blocks * BLOCK));
     });
 }

@@ -152,7 +152,8 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Standard input is the standard library's own: it turns what a console gives into
 /// UTF-8, takes a pipe without a writer for the end, and finds nothing where there is
-/// no standard input. Its own buffer is smaller than any read, and stays unused.
+/// no standard input. Its own buffer, of 12 KiB, serves reads that are smaller, some of
+/// them in part.
 fn read(source: &mut dyn Read, memory: &mut [u8]) -> io::Result<usize> {
     loop {
         let read = source.read(memory);

@@ -1,12 +1,13 @@
 //! Lines on a terminal that are drawn over themselves.
 
+use std::sync::Arc;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::canvas::{Canvas, columns_of, width_of};
-use crate::os::Screen;
+use super::canvas::{Canvas, Surface, columns_of, width_of};
 
 pub(super) struct Bars {
-    screen: Screen,
+    surface: Arc<dyn Surface>,
     all: MultiProgress,
     /// All lines are the message of one bar, so that they are drawn in one go.
     bar: ProgressBar,
@@ -17,7 +18,7 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    pub(super) fn new(screen: Screen) -> Self {
+    pub(super) fn new(surface: impl Surface + 'static) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         // A template without a mistake in it.
         let style = ProgressStyle::with_template("{msg}")
@@ -27,7 +28,7 @@ impl Bars {
         // else's, so it is had now, when nothing can be seen.
         bar.abandon();
         Bars {
-            screen,
+            surface: Arc::new(surface),
             all,
             bar,
             lines: Vec::new(),
@@ -71,7 +72,7 @@ impl Bars {
     }
 
     fn redraw(&mut self) {
-        let (rows, columns) = self.screen.size();
+        let (rows, columns) = self.surface.size();
         let width = width_of(columns);
         let shown = fitting(&self.lines, rows).map(|line| cut(line, width.into()));
         let shown: Vec<&str> = shown.collect();
@@ -86,7 +87,7 @@ impl Bars {
 
     /// From now on it is drawn where the cursor is.
     fn begin(&self, width: u16) {
-        let canvas = Canvas::new(self.screen, width);
+        let canvas = Canvas::new(Arc::clone(&self.surface), width);
         let target = ProgressDrawTarget::term_like(Box::new(canvas));
         self.all.set_draw_target(target);
         // Lines are written over, and not cleared first, which would be seen.
@@ -120,7 +121,122 @@ fn cut(line: &str, columns: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// What a terminal of Unix would show.
+    #[derive(Clone)]
+    struct Emulated(Arc<Mutex<vt100::Parser>>);
+
+    impl Emulated {
+        fn of_size(rows: u16, columns: u16) -> Self {
+            Emulated(Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0))))
+        }
+
+        fn resize(&self, rows: u16, columns: u16) {
+            let mut parser = self.0.lock().unwrap();
+            parser.screen_mut().set_size(rows, columns);
+        }
+
+        fn write(&self, text: &str) {
+            self.0.lock().unwrap().process(text.as_bytes());
+        }
+
+        /// Without the empty lines at its end.
+        fn lines(&self) -> Vec<String> {
+            let parser = self.0.lock().unwrap();
+            let (_, columns) = parser.screen().size();
+            let lines = parser.screen().rows(0, columns);
+            let mut lines: Vec<_> = lines.map(|line| line.trim_end().to_owned()).collect();
+            lines.truncate(
+                lines
+                    .iter()
+                    .rposition(|line| !line.is_empty())
+                    .map_or(0, |last| last + 1),
+            );
+            lines
+        }
+    }
+
+    impl std::fmt::Debug for Emulated {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{:#?}", self.lines())
+        }
+    }
+
+    impl Surface for Emulated {
+        fn size(&self) -> (usize, usize) {
+            let (rows, columns) = self.0.lock().unwrap().screen().size();
+            (rows.into(), columns.into())
+        }
+
+        fn write_above(&self, rows: usize, text: &str) -> io::Result<()> {
+            if rows > 0 {
+                self.write(&format!("\x1b[{rows}A"));
+            }
+            self.write(&format!("\r{text}"));
+            Ok(())
+        }
+
+        fn clearing(&self) -> String {
+            "\r\x1b[2K".into()
+        }
+    }
+
+    fn long_lines(text: &str) -> Vec<String> {
+        let lines = ["a", "b", "total"].iter();
+        lines
+            .map(|name| format!("{name:7}{}", text.repeat(9)))
+            .collect()
+    }
+
+    /// Lines that all fit on the screen, and then do not, or have more room than before.
+    fn after_a_resize(columns: [u16; 2]) -> (Vec<String>, Vec<String>) {
+        let terminal = Emulated::of_size(8, columns[0]);
+        terminal.write("$ pipewright\r\n");
+        let mut bars = Bars::new(terminal.clone());
+        bars.draw(long_lines("one  "));
+        terminal.resize(8, columns[1]);
+        bars.draw(long_lines("two  "));
+        let drawn_at_once = terminal.lines();
+        bars.draw(long_lines("three"));
+        (drawn_at_once, terminal.lines())
+    }
+
+    #[test]
+    fn in_a_terminal_that_becomes_narrower_no_line_goes_on_in_the_next_and_nothing_is_left() {
+        let (at_once, later) = after_a_resize([80, 23]);
+        let expected = [
+            "$ pipewright",
+            "a      two  two  two",
+            "b      two  two  two",
+            "total  two  two  two",
+        ];
+        assert_eq!(at_once, expected);
+        let expected = [
+            "$ pipewright",
+            "a      threethreethree",
+            "b      threethreethree",
+            "total  threethreethree",
+        ];
+        assert_eq!(later, expected);
+    }
+
+    #[test]
+    fn in_a_terminal_that_becomes_wider_the_room_is_used() {
+        let (at_once, later) = after_a_resize([23, 80]);
+        for (lines, text) in [(at_once, "two  "), (later, "three")] {
+            let mut expected = vec!["$ pipewright".to_owned()];
+            expected.extend(
+                long_lines(text)
+                    .iter()
+                    .map(|line| line.trim_end().to_owned()),
+            );
+            assert_eq!(lines, expected);
+        }
+    }
 
     #[test]
     fn a_line_is_cut_by_columns() {

@@ -7,26 +7,53 @@
 //! what happens at the end of a line: the cursor goes to the next line, on every system.
 //! It also waits there, below what is drawn, for whatever somebody else writes.
 
+use std::fmt::Debug;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::TermLike;
 use unicode_width::UnicodeWidthChar;
 
 use crate::os::Screen;
 
+/// A terminal whose lines can be written over.
+pub(super) trait Surface: Debug + Send + Sync {
+    /// Rows and columns, as they are now.
+    fn size(&self) -> (usize, usize);
+
+    /// Writes from the beginning of the line on that is so many rows above the cursor.
+    fn write_above(&self, rows: usize, text: &str) -> io::Result<()>;
+
+    /// What clears the line that the cursor is in, and leaves it at the beginning.
+    fn clearing(&self) -> String;
+}
+
+impl Surface for Screen {
+    fn size(&self) -> (usize, usize) {
+        Screen::size(self)
+    }
+
+    fn write_above(&self, rows: usize, text: &str) -> io::Result<()> {
+        Screen::write_above(self, rows, text)
+    }
+
+    fn clearing(&self) -> String {
+        Screen::clearing(self)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Canvas {
-    screen: Screen,
+    surface: Arc<dyn Surface>,
     width: u16,
     draft: Mutex<Draft>,
 }
 
 impl Canvas {
-    /// It begins where the cursor is, and remains so wide, also if the screen does not.
-    pub(super) fn new(screen: Screen, width: u16) -> Self {
+    /// It begins where the cursor is, and remains so wide, also if the surface does not.
+    pub(super) fn new(surface: Arc<dyn Surface>, width: u16) -> Self {
         Canvas {
-            screen,
+            surface,
             width,
             draft: Mutex::default(),
         }
@@ -87,9 +114,8 @@ impl TermLike for Canvas {
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        // As it is now: what is longer would take two lines.
-        let (_, columns) = self.screen.size();
-        self.draft().clear_line(width_of(columns).into());
+        // As wide as it is now: what is longer would take two lines.
+        self.draft().clear_line(&self.surface.clearing());
         Ok(())
     }
 
@@ -97,7 +123,7 @@ impl TermLike for Canvas {
         let (rows_up, text) = self.draft().take();
         if rows_up > 0 || !text.is_empty() {
             // If the terminal is gone, nobody misses it.
-            let _ = self.screen.write_above(rows_up, &text);
+            let _ = self.surface.write_above(rows_up, &text);
         }
         Ok(())
     }
@@ -148,8 +174,8 @@ impl Draft {
         }
     }
 
-    fn clear_line(&mut self, width: usize) {
-        self.text += &format!("\r{}\r", " ".repeat(width));
+    fn clear_line(&mut self, clearing: &str) {
+        self.text += clearing;
         self.filled = 0;
     }
 }
@@ -176,10 +202,10 @@ mod tests {
         // From the second line to the first, for one who takes the cursor to be there.
         draft.go_up(1);
         assert_eq!(draft.take(), (2, String::new()));
-        draft.clear_line(3);
+        draft.clear_line("(clear)");
         draft.go_down(1);
-        draft.clear_line(3);
-        assert_eq!(draft.take(), (0, "\r   \r\r\n\r   \r".into()));
+        draft.clear_line("(clear)");
+        assert_eq!(draft.take(), (0, "(clear)\r\n(clear)".into()));
         // Now it is there.
         draft.go_up(1);
         assert_eq!(draft.take(), (1, String::new()));

@@ -41,6 +41,11 @@ impl Screen {
         };
         io::stderr().write_all((start + text).as_bytes())
     }
+
+    /// What clears the line that the cursor is in, and leaves it at the beginning.
+    pub(crate) fn clearing(&self) -> String {
+        "\r\x1b[2K".into()
+    }
 }
 
 /// Calls `told` when the user asks for a suspension (Ctrl-Z), and after every one,

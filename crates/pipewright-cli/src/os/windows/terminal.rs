@@ -46,6 +46,13 @@ impl Screen {
         sys::move_cursor_to(row.saturating_sub(rows).max(0))?;
         io::stderr().write_all(text.as_bytes())
     }
+
+    /// What clears the line that the cursor is in, and leaves it at the beginning: all
+    /// but the last column, after which the cursor would be in the next line.
+    pub(crate) fn clearing(&self) -> String {
+        let (_, columns) = self.size();
+        format!("\r{}\r", " ".repeat(columns.saturating_sub(1)))
+    }
 }
 
 /// There is nothing to be told of.

@@ -2,6 +2,7 @@
 //! and cancels at every moment of an operation.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -305,6 +306,38 @@ fn what_a_callback_sends_is_left_to_the_writing_side() {
         settle(&kernel);
         assert_eq!(writer.progress().written, 11);
     });
+}
+
+#[test]
+fn whatever_happens_during_a_call_is_told_in_exactly_one_more() {
+    watched(|| {
+        let kernel = Kernel::new(Script::default());
+        let own = Arc::new(OnceLock::<WeakPipeWriter>::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (weak, called) = (Arc::clone(&own), Arc::clone(&calls));
+        let builder = PipeWriter::builder().capacity(100);
+        let builder = builder.on_progress(move |_| {
+            if called.fetch_add(1, Ordering::SeqCst) == 0 {
+                let writer = weak.get().and_then(WeakPipeWriter::upgrade).unwrap();
+                (0..50).for_each(|_| give_back_room(&writer));
+            }
+        });
+        let writer = builder.unattached().unwrap();
+        own.set(writer.downgrade()).unwrap();
+        attach(&kernel, &writer);
+        settle(&kernel);
+        give_back_room(&writer);
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "the giver calls back");
+        settle(&kernel);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    });
+}
+
+/// Room that was refused to somebody.
+fn give_back_room(writer: &PipeWriter) {
+    let permit = writer.try_reserve(100).unwrap();
+    assert!(writer.try_send("refused").unwrap_err().is_full());
+    drop(permit);
 }
 
 #[test]

@@ -36,6 +36,8 @@
 //! scenarios/   one file each: what is measured, and its tables
 //! rounds, measure, report, plot
 //!              turns, statistics, tables and JSON, pictures
+//! tools, by_hand
+//!              commands that copy, and the loops that one would write instead
 //! os/          pipes, clocks, cores, limits
 //! ```
 
@@ -51,6 +53,8 @@ mod rounds;
 mod scenarios;
 mod trial;
 
+#[cfg(unix)]
+mod by_hand;
 #[cfg(unix)]
 mod tools;
 

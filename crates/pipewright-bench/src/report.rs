@@ -107,7 +107,7 @@ pub(crate) fn print(scenario: Scenario, findings: &Findings, options: &Options) 
             "A quick run: it shows that the measurement works, and no more.\n"
         )?;
     }
-    if let Some(LeftOut { name, why }) = contenders::left_out() {
+    for LeftOut { name, why } in contenders::left_out() {
         writeln!(out, "{name} is left out: {why}.\n")?;
     }
     for table in &findings.tables {

@@ -31,10 +31,13 @@ pub(crate) enum Role {
     /// What a tool reads from: so many bytes on standard output.
     #[cfg(unix)]
     Source(u64),
-    /// The loop that one would write by hand: standard input to each of the files, one
+    /// A loop that one would write by hand: standard input to each of the files, one
     /// after the other.
     #[cfg(unix)]
     Loop(Vec<std::path::PathBuf>),
+    /// The same, without a copy.
+    #[cfg(target_os = "linux")]
+    Tee(Vec<std::path::PathBuf>),
 }
 
 /// The role of this process, if it was given one.
@@ -57,7 +60,9 @@ impl Role {
             #[cfg(unix)]
             Role::Source(bytes) => crate::tools::source(bytes),
             #[cfg(unix)]
-            Role::Loop(files) => crate::tools::sequential(&files),
+            Role::Loop(files) => crate::by_hand::copy(&files),
+            #[cfg(target_os = "linux")]
+            Role::Tee(files) => crate::by_hand::tee(&files),
         }
     }
 

@@ -18,8 +18,8 @@ use crate::contenders::payload;
 use crate::os;
 use crate::role::{self, Role};
 
-/// How much the source writes at once, and the loop by hand reads.
-const BLOCK: usize = 64 << 10;
+/// How much the source writes at once, and the loops by hand read.
+pub(crate) const BLOCK: usize = 64 << 10;
 
 /// What a tool writes to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,24 +81,6 @@ pub(crate) fn source(bytes: u64) -> io::Result<()> {
         left -= most as u64;
     }
     Ok(())
-}
-
-/// Standard input to each of the files, one after the other.
-pub(crate) fn sequential(files: &[PathBuf]) -> io::Result<()> {
-    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let open = |file| File::options().write(true).open(file);
-    let files: io::Result<Vec<_>> = files.iter().map(open).collect();
-    let mut files = files?;
-    let mut buffer = vec![0; BLOCK];
-    loop {
-        let read = input.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(());
-        }
-        for file in &mut files {
-            file.write_all(&buffer[..read])?;
-        }
-    }
 }
 
 /// A program of this name on the search path, if it is installed.

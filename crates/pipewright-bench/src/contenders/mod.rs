@@ -5,7 +5,11 @@
 mod async_io;
 mod buf_writer;
 mod channel;
+#[cfg(any(target_os = "linux", windows))]
+mod completions;
 mod joining;
+#[cfg(target_os = "linux")]
+mod libuv;
 #[cfg(unix)]
 mod mio;
 mod pipewright;
@@ -13,8 +17,6 @@ mod pipewright;
 pub(crate) mod qt;
 mod raw;
 mod tokio;
-#[cfg(target_os = "linux")]
-mod uring;
 
 use std::io;
 use std::thread::JoinHandle;
@@ -84,7 +86,9 @@ pub(crate) const ALL: &[Contender] = &[
     #[cfg(unix)]
     mio::CONTENDER,
     #[cfg(target_os = "linux")]
-    uring::CONTENDER,
+    libuv::CONTENDER,
+    #[cfg(any(target_os = "linux", windows))]
+    completions::CONTENDER,
     channel::CONTENDER,
     joining::CONTENDER,
     buf_writer::CONTENDER,
@@ -98,15 +102,16 @@ pub(crate) struct LeftOut {
     pub(crate) why: String,
 }
 
-#[cfg(windows)]
-pub(crate) use qt::left_out;
-#[cfg(target_os = "linux")]
-pub(crate) use uring::left_out;
-
-/// All are.
-#[cfg(all(unix, not(target_os = "linux")))]
-pub(crate) fn left_out() -> Option<LeftOut> {
-    None
+pub(crate) fn left_out() -> Vec<LeftOut> {
+    let asked: &[fn() -> Option<LeftOut>] = &[
+        #[cfg(target_os = "linux")]
+        libuv::left_out,
+        #[cfg(target_os = "linux")]
+        completions::left_out,
+        #[cfg(windows)]
+        qt::left_out,
+    ];
+    asked.iter().filter_map(|left_out| left_out()).collect()
 }
 
 pub(crate) fn find(name: &str) -> io::Result<&'static Contender> {
@@ -116,10 +121,11 @@ pub(crate) fn find(name: &str) -> io::Result<&'static Contender> {
 
 /// The names of those that are here and can do something.
 pub(crate) fn names(able: impl Fn(&Contender) -> bool) -> Vec<&'static str> {
-    let left_out = left_out().map(|left_out| left_out.name);
+    let left_out = left_out();
+    let is_here = |name| left_out.iter().all(|left_out| left_out.name != name);
     let names = ALL.iter().filter(|contender| able(contender));
     let names = names.map(|contender| contender.name);
-    names.filter(|&name| left_out != Some(name)).collect()
+    names.filter(|name| is_here(*name)).collect()
 }
 
 /// What a contender was asked for and cannot do.

@@ -8,6 +8,8 @@
 //! * `spawn`, which starts a reader with the other ends, and `inputs`, which takes
 //!   them there;
 //! * `now`, a clock that all processes share, in nanoseconds;
+//! * on Linux and Windows `Completions`, which has the system write to many pipes and
+//!   hears when it has, and `COMPLETIONS`, what it is called;
 //! * `cpu_time`, `memory`, `threads_of_parent`, each `None` where the system (or the
 //!   standard library there) cannot say; `cores` and `pin`.
 
@@ -19,16 +21,33 @@ pub(crate) use unix::*;
 #[cfg(target_os = "linux")]
 mod uring;
 #[cfg(target_os = "linux")]
-pub(crate) use uring::Ring;
+pub(crate) use uring::Ring as Completions;
+/// What it is called.
+#[cfg(target_os = "linux")]
+pub(crate) const COMPLETIONS: &str = "io_uring";
+#[cfg(target_os = "linux")]
+mod uv;
+#[cfg(target_os = "linux")]
+pub(crate) use uv::{Library as Uv, Loop as UvLoop};
 
 #[cfg(windows)]
 mod overlapped;
+#[cfg(windows)]
+mod port;
 #[cfg(windows)]
 mod qt;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+pub(crate) use port::Port as Completions;
+/// What it is called.
+#[cfg(windows)]
+pub(crate) const COMPLETIONS: &str = "port";
+#[cfg(windows)]
 pub(crate) use windows::*;
+
+#[cfg(test)]
+mod completions_tests;
 
 /// What a process holds in memory, in bytes.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,8 @@ const SINKS: usize = 4;
 const SLOW: u64 = 40_000_000;
 
 const LOOP: &str = "loop by hand";
+/// Only Linux has it.
+const TEE: &str = "tee(2) by hand";
 const PLAIN: &str = "pipewright";
 /// The tools of others, and the package that must be there.
 const TOOLS: [(&str, &str); 4] = [
@@ -47,7 +49,10 @@ fn others() -> impl Iterator<Item = &'static str> {
     let installed = TOOLS
         .iter()
         .filter(|(_, program)| tools::installed(program).is_some());
-    [LOOP].into_iter().chain(installed.map(|(name, _)| *name))
+    let by_hand = [LOOP]
+        .into_iter()
+        .chain(cfg!(target_os = "linux").then_some(TEE));
+    by_hand.chain(installed.map(|(name, _)| *name))
 }
 
 /// Seconds until each sink has its last byte, and how much it got.
@@ -227,6 +232,8 @@ fn call(name: &str, command: &Path, fifos: &[PathBuf]) -> io::Result<Command> {
     }
     Ok(match name {
         LOOP => Role::Loop(fifos.to_vec()).command()?,
+        #[cfg(target_os = "linux")]
+        TEE => Role::Tee(fifos.to_vec()).command()?,
         PLAIN => {
             let mut tool = Command::new(command);
             tool.args(fifos);

@@ -285,6 +285,13 @@ impl Args {
     }
 }
 
+/// Sinks as they are typed, without options for all.
+#[cfg(test)]
+pub(crate) fn planned(sinks: &[&str]) -> Vec<PlannedSink> {
+    let typed = [&["pipewright"], sinks].concat();
+    Args::try_parse_from(typed).unwrap().plan().unwrap().sinks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! One sink: how it is opened, its command, how it ended.
 
+#[cfg(test)]
+mod tests;
 mod way_in;
 
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub(crate) struct Sink {
     /// Why it failed.
     trouble: Option<Trouble>,
     detached: bool,
+    /// It was told to end, and will say when it has.
+    stopped: bool,
     /// Nothing more reaches it.
     over: bool,
     /// Its command was told to end.
@@ -79,6 +83,7 @@ impl Sink {
             created: None,
             trouble: None,
             detached: false,
+            stopped: false,
             over: false,
             terminated: false,
             settled_at: None,
@@ -171,6 +176,7 @@ impl Sink {
 
     /// What is not written yet will not be, and its command is to end.
     pub(crate) fn stop(&mut self) {
+        self.stopped = true;
         self.retry.give_up();
         self.feed.stop();
         if let (Some(child), None, false) = (&self.child, self.exit, self.detached) {
@@ -227,8 +233,8 @@ impl Sink {
     }
 
     pub(crate) fn not_connected(&mut self, trouble: Trouble, now: Instant) {
-        // It was stopped meanwhile, which is no trouble.
-        if !self.over {
+        // What was stopped meanwhile has no trouble with that.
+        if !self.over && !self.stopped {
             self.fail_or_retry(trouble, now);
         }
     }

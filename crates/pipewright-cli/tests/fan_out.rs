@@ -7,7 +7,7 @@ mod common;
 use std::fs::File;
 use std::process::Stdio;
 
-use common::{Folder, MIB, assert_same, helper, random, read_all};
+use common::{Folder, MIB, PATIENT, assert_same, helper, random, read_all};
 
 /// A folder with an input file of this many bytes.
 fn with_input(len: usize) -> (Folder, Vec<u8>) {
@@ -163,7 +163,7 @@ fn a_block_goes_to_all_that_have_room_before_any_is_waited_for() {
 fn a_sink_without_a_reader_holds_no_more_than_its_buffer() {
     let (folder, input) = with_input(MIB);
     for buffer in [1, 1000, 100_000] {
-        let late = folder.tap(&format!("on-full=drop-newest,buffer={buffer}"));
+        let late = folder.tap(&format!("{PATIENT},on-full=drop-newest,buffer={buffer}"));
         let mut running = folder.start_with(&["-", &late], folder.open("input"), Stdio::piped());
         assert_same(&running.read_stdout(), &input);
         let got = read_all(&mut folder.open_tap());

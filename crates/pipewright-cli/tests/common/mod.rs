@@ -26,6 +26,9 @@ use std::time::Duration;
 use serde_json::Value;
 use system::{Group, Process};
 
+/// Of a tap whose reader comes when everything else is over: for as long as that takes.
+pub(crate) const PATIENT: &str = "connect-timeout=1h";
+
 /// No test takes nearly as long. One that does hangs, and is ended as failed.
 const WATCHDOG: Duration = Duration::from_secs(60);
 

@@ -26,8 +26,9 @@ const KEY: i32 = 130;
 const ROW: i32 = 22;
 const GREY: RGBColor = RGBColor(90, 90, 90);
 
-/// Colours that people who see fewer of them can tell apart (Okabe and Ito).
-const COLOURS: [RGBColor; 8] = [
+/// Colours that people who see fewer of them can tell apart (Okabe and Ito; the last two,
+/// which differ from the others in how light they are, are ours).
+const COLOURS: [RGBColor; 10] = [
     RGBColor(0, 0, 0),
     RGBColor(213, 94, 0),
     RGBColor(0, 114, 178),
@@ -36,7 +37,12 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(230, 159, 0),
     RGBColor(148, 128, 40),
+    RGBColor(170, 170, 170),
+    RGBColor(85, 40, 130),
 ];
+
+/// Each contender has its own.
+const _: () = assert!(ALL.len() <= COLOURS.len());
 
 #[derive(Debug)]
 pub(crate) enum Picture {
@@ -210,7 +216,7 @@ fn draw_key(picture: &Lines, root: &Area<'_>) -> Drawn {
 fn styles(picture: &Lines) -> impl Iterator<Item = (&String, ShapeStyle)> {
     picture.lines.iter().map(|(name, _)| {
         let place = ALL.iter().position(|contender| contender.name == name);
-        let colour = COLOURS[place.unwrap_or_default() % COLOURS.len()];
+        let colour = COLOURS[place.unwrap_or_default()];
         let width = if name == "pipewright" { 4 } else { 2 };
         (name, colour.stroke_width(width))
     })

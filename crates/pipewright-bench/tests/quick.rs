@@ -115,7 +115,7 @@ fn has_row(printed: &str, name: &str) -> bool {
 fn is_left_out(printed: &str, name: &str) -> bool {
     let why = match name {
         "io_uring" => "io_uring is left out: the kernel refuses a ring",
-        "libuv" => "libuv is left out: there is no libuv.so.1",
+        "libuv" => "libuv is left out: libuv.so.1: cannot open shared object file: No such file",
         _ => return false,
     };
     printed.contains(why)

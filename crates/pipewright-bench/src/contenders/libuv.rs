@@ -9,8 +9,9 @@ use crate::os::{Pipe, Uv, UvLoop};
 /// How much a stream may queue before it waits.
 const BOUND: usize = 1 << 20;
 
-/// After so many requests the loop has its turn, in which it tells of them. A program
-/// whose own work is done by the loop has some between its turns, too.
+/// While so many requests are not over, the loop has a turn after each, in which it tells
+/// of those that are. A program whose own work is done by the loop has some between its
+/// turns, too.
 const TURN: usize = 64;
 
 pub(crate) const CONTENDER: Contender = Contender {

@@ -19,9 +19,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs the test, unless the kernel refuses a ring, as it often does in containers.
 fn watched(test: impl FnOnce() + Send + 'static) {
+    #[cfg(target_os = "linux")]
     if let Err(refused) = Completions::new(Vec::new()) {
         // It is said where the output of tests is shown.
-        eprintln!("not tested: the system refuses it: {refused}");
+        eprintln!("not tested: the kernel refuses a ring: {refused}");
         return;
     }
     let (tell, told) = mpsc::channel();
@@ -67,6 +68,18 @@ fn read_all(mut reader: File) -> Vec<u8> {
     all
 }
 
+/// All that is in a pipe whose other end is closed. Never waits.
+#[cfg(unix)]
+fn read_what_is_left(reader: File) -> Vec<u8> {
+    rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK).unwrap();
+    read_all(reader)
+}
+
+#[cfg(windows)]
+fn read_what_is_left(reader: File) -> Vec<u8> {
+    read_all(reader)
+}
+
 /// Bytes that differ from those of any other place and of any other pipe.
 fn chunk(pipe: usize, at: usize, size: usize) -> Bytes {
     let byte = |n: usize| (n.wrapping_mul(2_654_435_761 + 2 * pipe) >> 13).to_le_bytes()[0];
@@ -81,6 +94,9 @@ fn each_pipe_gets_its_own_bytes_in_order_when_they_do_not_fit_at_once() {
         let readings: Vec<_> = readings
             .map(|reader| thread::spawn(|| read_all(reader)))
             .collect();
+        for n in 0..3 {
+            completions.queue(n, [Bytes::new()]).unwrap();
+        }
         let sizes = [0, 1, 5_000, 70_000, 200_000]
             .into_iter()
             .chain([3_000; 100]);
@@ -115,14 +131,12 @@ fn what_is_dropped_ends_its_writes_before_their_memory_and_pipe_go() {
             completions.queue(n, [data.clone()]).unwrap();
         }
         completions.submit().unwrap();
-        for n in 0..PIPES {
-            assert!(completions.left(n) > 0, "pipe {n} takes it all");
-        }
         drop(completions);
         assert!(data.is_unique());
         for reader in readers {
-            // Its end comes at once: a write in flight would hold its pipe open.
-            let read = read_all(reader);
+            // At once: a write in flight would hold its pipe open, or go on.
+            let read = read_what_is_left(reader);
+            assert!(read.len() < data.len(), "it was not cancelled");
             assert!(read == data[..read.len()]);
         }
     });

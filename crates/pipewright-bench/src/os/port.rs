@@ -10,10 +10,9 @@
 //!
 //! # Invariants
 //!
-//! 1. While a write of a lane is in flight (`Lane::flight` is there, from before the call
-//!    that starts it until it is known to have ended), its OVERLAPPED is not touched, and
-//!    its data stays in `flight`. It is neither moved nor changed while there is a
-//!    `Bytes` of it.
+//! 1. From the call of `WriteFile` until its result or its packet is taken, a lane has a
+//!    write in flight: its OVERLAPPED is not touched, and its data stays in
+//!    `Lane::flight`. It is neither moved nor changed while there is a `Bytes` of it.
 //! 2. `overlapped` has one place for each lane, by the same number, and never grows, so
 //!    they stay where they are.
 //! 3. Lanes and places are freed only when no write is in flight: a port that is dropped
@@ -28,7 +27,9 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 
 use bytes::{Buf, Bytes};
-use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, INVALID_HANDLE_VALUE, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{
+    ERROR_IO_PENDING, ERROR_NOT_FOUND, INVALID_HANDLE_VALUE, WAIT_TIMEOUT,
+};
 use windows_sys::Win32::Storage::FileSystem::{SetFileCompletionNotificationModes, WriteFile};
 use windows_sys::Win32::System::IO::{
     CancelIoEx, CreateIoCompletionPort, GetOverlappedResult, GetQueuedCompletionStatusEx,
@@ -93,7 +94,8 @@ impl Port {
         chunks: impl IntoIterator<Item = Bytes>,
     ) -> io::Result<()> {
         let lane = &mut self.lanes[n];
-        for chunk in chunks {
+        // The reader would take an empty write for the end.
+        for chunk in chunks.into_iter().filter(|chunk| !chunk.is_empty()) {
             lane.left += chunk.len();
             lane.queue.push_back(chunk);
         }
@@ -107,13 +109,10 @@ impl Port {
 
     /// Takes what has ended. Does not wait.
     pub(crate) fn submit(&mut self) -> io::Result<()> {
-        match self.in_flight {
-            0 => Ok(()),
-            _ => self.reap(0),
-        }
+        self.reap(0)
     }
 
-    /// Waits until something has ended.
+    /// Waits until something has ended, if anything is in flight.
     pub(crate) fn wait(&mut self) -> io::Result<()> {
         self.reap(INFINITE)
     }
@@ -147,7 +146,8 @@ impl Port {
         let data: &[u8] = lane.flight.as_deref().unwrap_or_default();
         let len = u32::try_from(data.len()).map_err(io::Error::other)?;
         let overlapped = self.overlapped[n].get();
-        // SAFETY: no write of this lane is in flight, so the place is ours.
+        // SAFETY: no write of this lane is in flight, or it would not be started, so the
+        // place is ours.
         unsafe { *overlapped = OVERLAPPED::default() };
         let pipe = lane.pipe.as_raw_handle();
         // SAFETY: the handle is open, for overlapped I/O; data and OVERLAPPED stay as
@@ -169,11 +169,15 @@ impl Port {
 
     /// Takes what has ended within so many milliseconds, and goes on with what is left.
     fn reap(&mut self, milliseconds: u32) -> io::Result<()> {
-        for n in self.ended(milliseconds)? {
-            self.land(n, self.result(n))?;
-            self.start(n)?;
+        if self.in_flight == 0 {
+            return Ok(());
         }
-        Ok(())
+        let mut failed = Ok(());
+        for n in self.ended(milliseconds)? {
+            let landed = self.land(n, self.result(n));
+            failed = failed.and(landed.and_then(|()| self.start(n)));
+        }
+        failed
     }
 
     fn land(&mut self, n: usize, result: io::Result<usize>) -> io::Result<()> {
@@ -214,9 +218,15 @@ impl Port {
     fn cancel(&mut self) -> io::Result<()> {
         for (lane, overlapped) in self.lanes.iter().zip(&self.overlapped) {
             if lane.flight.is_some() {
-                // SAFETY: the handle is open, and the pointer is only compared. That
-                // there is nothing to cancel is no error: its packet is on its way.
-                unsafe { CancelIoEx(lane.pipe.as_raw_handle(), overlapped.get()) };
+                let pipe = lane.pipe.as_raw_handle();
+                // SAFETY: the handle is open, and the pointer is only compared.
+                let cancelled = checked(unsafe { CancelIoEx(pipe, overlapped.get()) });
+                let nothing = Some(ERROR_NOT_FOUND.cast_signed());
+                match cancelled {
+                    // It has ended already: its packet is on its way.
+                    Err(error) if error.raw_os_error() == nothing => {}
+                    cancelled => cancelled?,
+                }
             }
         }
         while self.in_flight > 0 {

@@ -4,7 +4,8 @@
 //! # Invariants
 //!
 //! 1. A library of this name keeps the interface of libuv 1, which its documentation
-//!    tells: each function is called as it is there, and none of them unwinds.
+//!    tells: each function is called as it is there, and none of them unwinds. The
+//!    `data` of a request is its first field (`UV_REQ_FIELDS` in `uv.h`).
 //! 2. The library stays loaded until the process ends, and so do its functions.
 //! 3. The memory of loops, handles and requests has the size that the library asks for,
 //!    fits everything that can be aligned, and is never freed; requests are used again
@@ -19,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::io;
 use std::mem::transmute_copy;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -67,8 +68,11 @@ impl Library {
         // to whoever installed it.
         let library = unsafe { libc::dlopen(c"libuv.so.1".as_ptr(), libc::RTLD_NOW) };
         if library.is_null() {
-            let text = "there is no libuv.so.1";
-            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            // SAFETY: it is called by the thread whose call failed, before another.
+            let why = unsafe { libc::dlerror() };
+            // SAFETY: after a failure it is a text, which ends with a zero.
+            let why = unsafe { CStr::from_ptr(why) };
+            return Err(io::Error::other(why.to_string_lossy().into_owned()));
         }
         Ok(Library {
             loop_size: function(library, c"uv_loop_size")?,
@@ -135,8 +139,10 @@ impl Loop {
             let handle = memory(unsafe { (library.handle_size)(NAMED_PIPE) });
             // SAFETY: the loop is one, and there is memory for a pipe (invariant 3).
             checked(unsafe { (library.pipe_init)(this, handle, 0) })?;
-            // SAFETY: it is a pipe, which owns the descriptor from here on.
-            checked(unsafe { (library.pipe_open)(handle, pipe.into_raw_fd()) })?;
+            // SAFETY: it is a pipe, and the descriptor is open.
+            checked(unsafe { (library.pipe_open)(handle, pipe.as_raw_fd()) })?;
+            // From here on the handle owns it.
+            let _ = pipe.into_raw_fd();
             Ok(handle)
         };
         let pipes: io::Result<_> = pipes.into_iter().map(open).collect();
@@ -231,9 +237,9 @@ impl Loop {
 
 /// libuv's callback: the system has taken it all, or never will.
 unsafe extern "C" fn wrote(request: This, status: c_int) {
-    // The first field of every request (libuv documentation, "uv_req_t — Base request").
     let data: *mut *mut Write = request.cast();
-    // SAFETY: libuv calls back with a request of ours, which has a `data`.
+    // SAFETY: libuv calls back with a request of ours, which begins with its `data`
+    // (invariant 1).
     let data = unsafe { *data };
     // SAFETY: it is the request's `Write`, which is taken back here, once (invariant 5).
     let write = unsafe { Box::from_raw(data) };

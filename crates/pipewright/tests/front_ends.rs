@@ -129,6 +129,8 @@ fn what_happens_during_a_call_is_told_in_one_more() {
         }
         leave.send(()).unwrap();
         assert!(entered.recv().unwrap().outcome.is_none());
+        // While that call lasts, so that it is not told of in between.
+        writer.cancel();
         drop(leave);
         giving.join().unwrap();
         let _ = writer.stop();

@@ -17,13 +17,13 @@ use windows_sys::Win32::Foundation::CloseHandle;
 use common::accounts::until_stalled;
 use common::data::{assert_stream, stream};
 use common::ends::{anonymous, small_pipe};
-use common::{LONG, Random};
+use common::{LONG, Random, alone};
 use windows_counts::counted;
 
 /// By itself, because the value of the handle may be given to somebody else's.
 #[test]
 fn a_handle_that_somebody_else_has_closed_ends_the_writer_with_the_systems_error() {
-    counted(|| {
+    alone(|| {
         for pipe in [small_pipe, anonymous] {
             let (_reader, pipe) = pipe();
             let value = pipe.as_raw_handle();
@@ -31,7 +31,8 @@ fn a_handle_that_somebody_else_has_closed_ends_the_writer_with_the_systems_error
             writer.try_send("before").unwrap();
             writer.flush_timeout(LONG).unwrap();
             // SAFETY: it is open. That it is closed twice is what is tried here; nobody
-            // makes a handle meanwhile, see `counted`.
+            // makes a handle meanwhile: the process has no other test, and no other
+            // thread that does.
             assert_ne!(unsafe { CloseHandle(value) }, 0);
             let _ = writer.try_send(stream(6, 1000));
             let summary = writer.wait_ended(LONG).unwrap();
@@ -108,7 +109,7 @@ fn a_reader_that_leaves_at_any_moment_leaves_exact_accounts() {
 
 #[test]
 fn a_handle_that_was_stalled_when_somebody_else_closed_it_can_be_stopped() {
-    counted(|| {
+    alone(|| {
         for pipe in [small_pipe, anonymous] {
             let (reader, pipe) = pipe();
             let value = pipe.as_raw_handle();

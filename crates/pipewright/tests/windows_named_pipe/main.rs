@@ -22,7 +22,7 @@ use std::fs::{File, OpenOptions};
 use std::os::windows::io::AsRawHandle;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::{LONG, watched};
+use common::{LONG, alone, until, watched};
 use pipewright::named_pipe::ServerOptions;
 
 /// A name that nobody else has.

@@ -10,7 +10,7 @@ use futures_lite::future::{block_on, poll_once};
 use pipewright::PipeWriter;
 use pipewright::named_pipe::{self, ClientOptions, ServerOptions, ServerOwner, Sid};
 
-use super::{LONG, name, next_handle, pipe, watched};
+use super::{LONG, alone, name, next_handle, pipe, until, watched};
 
 /// Serves clients that write.
 fn reading_server() -> (ServerOptions, String) {
@@ -172,7 +172,7 @@ fn a_task_opens_a_pipe_when_it_is_free() {
 
 #[test]
 fn an_open_that_is_given_up_leaves_nothing_behind() {
-    watched(|| {
+    alone(|| {
         let (options, name) = reading_server();
         let _server = options.max_instances(1).create().unwrap();
         let _first = named_pipe::open(&name, LONG).unwrap();
@@ -181,8 +181,8 @@ fn an_open_that_is_given_up_leaves_nothing_behind() {
             let opened = block_on(poll_once(ClientOptions::new().open_async(&name)));
             assert!(opened.is_none());
         }
-        let left = next_handle().saturating_sub(before) / 4;
-        assert!(left < 20, "{left} handles were left behind");
+        // The system's pool may be behind with the last of them.
+        until(|| next_handle().saturating_sub(before) / 4 < 20);
     });
 }
 

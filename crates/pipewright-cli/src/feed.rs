@@ -359,6 +359,11 @@ impl Feed {
         }
     }
 
+    /// Whether nothing more is taken: the end may be on its way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over
+    }
+
     pub(crate) fn accounts(&self) -> Accounts {
         let now = Instant::now();
         let state = self.lock();

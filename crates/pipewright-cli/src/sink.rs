@@ -41,8 +41,6 @@ pub(crate) struct Sink {
     /// Why it failed.
     trouble: Option<Trouble>,
     detached: bool,
-    /// It was told to end, and will say when it has.
-    stopped: bool,
     /// Nothing more reaches it.
     over: bool,
     /// Its command was told to end.
@@ -83,7 +81,6 @@ impl Sink {
             created: None,
             trouble: None,
             detached: false,
-            stopped: false,
             over: false,
             terminated: false,
             settled_at: None,
@@ -176,7 +173,6 @@ impl Sink {
 
     /// What is not written yet will not be, and its command is to end.
     pub(crate) fn stop(&mut self) {
-        self.stopped = true;
         self.retry.give_up();
         self.feed.stop();
         if let (Some(child), None, false) = (&self.child, self.exit, self.detached) {
@@ -233,8 +229,9 @@ impl Sink {
     }
 
     pub(crate) fn not_connected(&mut self, trouble: Trouble, now: Instant) {
-        // What was stopped meanwhile has no trouble with that.
-        if !self.over && !self.stopped {
+        // What was stopped meanwhile has no trouble with that, also if it has not said
+        // yet that it has ended.
+        if !self.over && !self.feed.is_over() {
             self.fail_or_retry(trouble, now);
         }
     }

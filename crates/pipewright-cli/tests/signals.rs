@@ -110,6 +110,11 @@ fn the_linger_time_ends_what_nobody_reads() {
     running.process.interrupt();
     let ended = running.end();
     assert_eq!(ended.code, 130);
+    // Standard output, whether or not its end was seen within the time.
+    assert_eq!(
+        (ended.count(0, "written"), ended.count(0, "unsent")),
+        (MIB as u64, 0)
+    );
     assert_eq!(ended.outcome(1), "stopped");
     let unsent = ended.count(1, "unsent");
     assert!(unsent > 0);

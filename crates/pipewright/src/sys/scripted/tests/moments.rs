@@ -2,7 +2,6 @@
 //! and cancels at every moment of an operation.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -311,25 +310,32 @@ fn what_a_callback_sends_is_left_to_the_writing_side() {
 #[test]
 fn whatever_happens_during_a_call_is_told_in_exactly_one_more() {
     watched(|| {
-        let kernel = Kernel::new(Script::default());
-        let own = Arc::new(OnceLock::<WeakPipeWriter>::new());
-        let calls = Arc::new(AtomicUsize::new(0));
-        let (weak, called) = (Arc::clone(&own), Arc::clone(&calls));
-        let builder = PipeWriter::builder().capacity(100);
-        let builder = builder.on_progress(move |_| {
-            if called.fetch_add(1, Ordering::SeqCst) == 0 {
-                let writer = weak.get().and_then(WeakPipeWriter::upgrade).unwrap();
-                (0..50).for_each(|_| give_back_room(&writer));
-            }
-        });
-        let writer = builder.unattached().unwrap();
-        own.set(writer.downgrade()).unwrap();
-        attach(&kernel, &writer);
-        settle(&kernel);
-        give_back_room(&writer);
-        assert_eq!(calls.load(Ordering::SeqCst), 1, "the giver calls back");
-        settle(&kernel);
-        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        for (sent, written) in [("", 0), ("more", 4)] {
+            let kernel = Kernel::new(Script::default());
+            let own = Arc::new(OnceLock::<WeakPipeWriter>::new());
+            let (tell, told) = mpsc::channel();
+            let weak = Arc::clone(&own);
+            let mut is_first = true;
+            let builder = PipeWriter::builder().capacity(100);
+            let builder = builder.on_progress(move |progress| {
+                tell.send(progress.written).unwrap();
+                if std::mem::take(&mut is_first) {
+                    let writer = weak.get().and_then(WeakPipeWriter::upgrade).unwrap();
+                    (0..50).for_each(|_| give_back_room(&writer));
+                    writer.try_send(sent).unwrap();
+                }
+            });
+            let writer = builder.unattached().unwrap();
+            own.set(writer.downgrade()).unwrap();
+            attach(&kernel, &writer);
+            settle(&kernel);
+            give_back_room(&writer);
+            let calls: Vec<_> = told.try_iter().collect();
+            assert_eq!(calls, [0], "the giver calls back");
+            settle(&kernel);
+            let calls: Vec<_> = told.try_iter().collect();
+            assert_eq!(calls, [written], "as it is by then");
+        }
     });
 }
 

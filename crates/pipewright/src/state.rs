@@ -4,20 +4,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipewright_core::{
-    self as core, Config, Core, Direct, Event, Failure, Mode, Operation, Position,
-};
+use pipewright_core::{self as core, Config, Core, Direct, Event, Failure, Operation, Position};
 
 use crate::callback::{Callback, OnProgress};
 use crate::effects::Effects;
-use crate::error::Ended;
 use crate::linger::Lingering;
 use crate::outcome::{Outcome, PipeError};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::retry::Pause;
-use crate::sys::{Driver, Opened, Pipe, Signal, Timer, now};
+use crate::sys::{Driver, Pipe, Senders, Signal, Timer, now};
 use crate::waiters::{Until, Waiters};
+
+mod attaching;
 
 pub(crate) struct State {
     pub(crate) core: Core,
@@ -51,6 +50,16 @@ pub(crate) enum Work {
     Close(Arc<dyn Driver>),
 }
 
+/// Who writes a message.
+pub(crate) enum Sending {
+    /// The writing side, when its turn comes.
+    Queued,
+    /// The sender, from its own memory: the message is accepted.
+    Direct(Arc<dyn Driver>, Position, Direct),
+    /// The sender, which queues it and runs the turn.
+    Turn,
+}
+
 /// Who calls the user's callback again.
 pub(crate) enum CallAgain {
     /// Nobody, or somebody who has been told already.
@@ -59,37 +68,6 @@ pub(crate) enum CallAgain {
     Here,
     /// The writing side, which is to be told.
     By(Arc<dyn Driver>),
-}
-
-/// Why a handle was not attached.
-pub(crate) enum Unattachable {
-    Attached,
-    Ended(Outcome),
-    /// The handle carries messages, and the writer joins them.
-    Messages,
-    /// The writer keeps messages apart, and the handle does not.
-    Bytes,
-}
-
-impl From<Unattachable> for io::Error {
-    fn from(why: Unattachable) -> Self {
-        let (kind, text) = match why {
-            Unattachable::Ended(outcome) => return Ended(outcome).into(),
-            Unattachable::Attached => (
-                io::ErrorKind::AlreadyExists,
-                "the writer has a pipe already",
-            ),
-            Unattachable::Messages => (
-                io::ErrorKind::InvalidInput,
-                "it keeps message boundaries, and the writer would join messages: use Mode::Message",
-            ),
-            Unattachable::Bytes => (
-                io::ErrorKind::InvalidInput,
-                "it does not keep message boundaries, as Mode::Message demands",
-            ),
-        };
-        io::Error::new(kind, text)
-    }
 }
 
 impl State {
@@ -177,30 +155,40 @@ impl State {
         Some(driver)
     }
 
-    /// Accepts a message that the sending thread is to write by itself, if it should:
-    /// nothing is before it, and nothing has been for a while. Not while a callback
-    /// runs: one that sends whenever something was written would keep the thread that
-    /// it runs on from all other writers.
+    /// Who writes a message of `len` bytes: the sending thread, if nothing is before it,
+    /// and nothing has been for a while. Not while a callback runs: one that sends
+    /// whenever something was written would keep the thread that it runs on from all
+    /// other writers.
     #[inline]
-    pub(crate) fn send_direct(
-        &mut self,
-        len: usize,
-    ) -> Option<(Arc<dyn Driver>, Position, Direct)> {
+    pub(crate) fn sending(&mut self, len: usize) -> Sending {
         if self.turn_owed || !self.core.is_idle() || self.callback.is_running() {
-            return None;
+            return Sending::Queued;
         }
-        let driver = self.driver.as_ref()?;
-        if driver.inline().is_none() || !self.pace.note(now()) {
-            return None;
+        let Some(driver) = &self.driver else {
+            return Sending::Queued;
+        };
+        let senders = driver.senders();
+        if matches!(senders, Senders::Queue) || !self.pace.note(now()) {
+            return Sending::Queued;
         }
-        let (position, direct) = self.core.send_direct(len)?;
-        Some((Arc::clone(driver), position, direct))
+        if matches!(senders, Senders::TakeTurns) {
+            return Sending::Turn;
+        }
+        match self.core.send_direct(len) {
+            Some((position, direct)) => Sending::Direct(Arc::clone(driver), position, direct),
+            None => Sending::Queued,
+        }
     }
 
     /// All of a message was written by its sender.
     pub(crate) fn written_directly(&mut self, direct: Direct, effects: &mut Effects) {
         self.core.handle_direct(direct);
         self.conclude(effects);
+    }
+
+    /// Something was being written until now.
+    pub(crate) fn was_busy(&mut self, now: Instant) {
+        self.pace.note(now);
     }
 
     pub(crate) fn next_work(&mut self, now: Instant, effects: &mut Effects) -> Work {
@@ -291,33 +279,6 @@ impl State {
     /// Waits for a retry; the timer that is given back is to be dropped after unlocking.
     pub(crate) fn retry_by(&mut self, when: Instant, timer: Timer) -> Option<Timer> {
         self.pause.keep(when, timer)
-    }
-
-    pub(crate) fn attach(&mut self, opened: Opened) -> Result<(), (Opened, Unattachable)> {
-        if let Some(why) = self.refuses(&opened) {
-            return Err((opened, why));
-        }
-        self.attached = true;
-        self.driver = Some(opened.driver);
-        if !self.named {
-            self.label = opened.description.label.into();
-        }
-        Ok(())
-    }
-
-    fn refuses(&mut self, opened: &Opened) -> Option<Unattachable> {
-        if self.attached {
-            return Some(Unattachable::Attached);
-        }
-        match (self.core.mode(), opened.description.mode) {
-            (Mode::Byte, Some(Mode::Message)) => return Some(Unattachable::Messages),
-            (Mode::Message, Some(Mode::Byte)) => return Some(Unattachable::Bytes),
-            _ => {}
-        }
-        let attached = self.core.attach(opened.driver.limits());
-        attached
-            .err()
-            .map(|outcome| Unattachable::Ended(self.explain(outcome)))
     }
 
     /// The last handle is gone: what the drop policy says. Whether the writer goes

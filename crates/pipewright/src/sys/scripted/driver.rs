@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use pipewright_core::{Limits, Mode, Operation};
 
-use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready, State};
+use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready, Senders, State};
 use crate::sync::Mutex;
-use crate::sys::{Asked, Attempt, Description, Driver, Inline, Opened, Pipe, Submitted, Writer};
+use crate::sys::{
+    self, Asked, Attempt, Description, Driver, Inline, Opened, Pipe, Submitted, Writer,
+};
 
 pub(super) struct Scripted {
     kernel: Kernel,
@@ -115,12 +117,16 @@ impl Driver for Scripted {
         }
     }
 
-    fn inline(&self) -> Option<&dyn Inline> {
-        self.kernel.0.script.inline.then_some(self)
+    fn senders(&self) -> sys::Senders<'_> {
+        match self.kernel.0.script.senders {
+            Senders::Queue => sys::Senders::Queue,
+            Senders::Write => sys::Senders::Write(self),
+            Senders::TakeTurns => sys::Senders::TakeTurns,
+        }
     }
 
     fn closes_at_once(&self) -> bool {
-        self.kernel.0.script.inline
+        self.kernel.0.script.senders != Senders::Queue
     }
 
     fn schedule(&self, writer: Arc<dyn Writer>) {

@@ -15,9 +15,8 @@ pub struct Script {
     /// The answers to the operations, in order. After the last one the kernel takes
     /// everything at once.
     pub answers: VecDeque<Answer>,
-    /// Whether senders may write, and any thread may close; if not, only those may that
-    /// carry the kernel's deeds out.
-    pub inline: bool,
+    /// What senders may do.
+    pub senders: Senders,
     /// The most bytes of one operation.
     pub max_bytes: usize,
     /// The most chunks of one operation.
@@ -34,7 +33,7 @@ impl Default for Script {
         let limits = Limits::default();
         Script {
             answers: VecDeque::new(),
-            inline: true,
+            senders: Senders::Write,
             max_bytes: limits.max_bytes,
             max_chunks: limits.max_chunks,
             burst: 1,
@@ -51,6 +50,22 @@ impl Script {
             ..Script::default()
         }
     }
+}
+
+/// Who may write and close, beside those who carry the kernel's deeds out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Nobody.
+    Queue,
+    /// Senders may write from their own memory, and any thread may close.
+    Write,
+    /// Senders may run turns, and any thread may close.
+    TakeTurns,
+}
+
+impl Senders {
+    /// All of them.
+    pub const ALL: [Senders; 3] = [Senders::Queue, Senders::Write, Senders::TakeTurns];
 }
 
 /// The answer to one operation.

@@ -21,11 +21,12 @@ use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, last_error};
-use super::overlapped::{Pause, limits};
+use super::overlapped::limits;
+use super::pause::Pause;
 use super::worker::Worker;
 use crate::panics::contain;
 use crate::sys::duty::{self, Duty, Server};
-use crate::sys::{Driver, Inline, Pipe, Refused, Submitted, Writer};
+use crate::sys::{Driver, Pipe, Refused, Senders, Submitted, Writer};
 
 /// What its threads are called.
 const THREAD: &str = "pipewright-blocking";
@@ -159,8 +160,8 @@ impl Driver for BlockingThread {
         limits(self.kind)
     }
 
-    fn inline(&self) -> Option<&dyn Inline> {
-        None
+    fn senders(&self) -> Senders<'_> {
+        Senders::Queue
     }
 
     fn closes_at_once(&self) -> bool {

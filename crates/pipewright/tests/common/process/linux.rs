@@ -37,7 +37,12 @@ pub(crate) fn threads_named(name: &str) -> Vec<Thread> {
 
 /// How many threads of ours there are.
 pub(crate) fn our_threads() -> usize {
-    threads_named("pipewright").len() + threads_named("pipewright-file").len()
+    serving().len() + threads_named("pipewright-file").len()
+}
+
+/// Those that serve most writers.
+pub(crate) fn serving() -> Vec<Thread> {
+    threads_named("pipewright")
 }
 
 /// What a child finds open, beside its standard streams.

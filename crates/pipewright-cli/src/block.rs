@@ -10,8 +10,12 @@ const LARGEST: usize = 64 * 1024;
 /// Buffers smaller than this do not make reads any smaller.
 const SMALLEST: usize = 4 * 1024;
 
-/// How many blocks are kept to be used again.
-const KEPT: usize = 16;
+/// How many blocks are on their way besides those that wait in a buffer.
+const ON_THE_WAY: usize = 16;
+/// So many blocks are kept to be used again at most: what waits in a buffer of the
+/// size that one has by default, of 16 MiB. A search for one that is free looks at
+/// all of them.
+const MOST_KEPT: usize = 256 + ON_THE_WAY;
 
 /// Turns what was read into blocks that sinks share.
 ///
@@ -19,22 +23,29 @@ const KEPT: usize = 16;
 /// that fills only a part of the memory is copied into a block of its own size:
 /// memory stays within what the sinks' buffers add up to, however small the pieces
 /// are in which the input comes. Memory that no sink needs any more is read into
-/// again while the processor still has it at hand.
+/// again, because new memory has to be cleared first. As many blocks are kept for that
+/// as the buffers can hold: with fewer, while a buffer is full, the oldest would be
+/// forgotten before it comes back, and each block would be a new one.
 pub(crate) struct Blocks {
     size: usize,
+    kept: usize,
     memory: BytesMut,
-    /// Memory that was handed out, the oldest first.
+    /// Memory that was handed out, the oldest first; no more than `kept`.
     lent: VecDeque<Bytes>,
 }
 
 impl Blocks {
     /// Blocks of which a good number fit the smallest of the buffers.
     pub(crate) fn for_buffers(buffers: impl Iterator<Item = usize>) -> Self {
-        let fit = buffers.min().map_or(LARGEST, |smallest| smallest / 8);
+        let (smallest, largest) = buffers.fold((usize::MAX, 0), |(least, most), buffer| {
+            (least.min(buffer), most.max(buffer))
+        });
+        let size = (smallest / 8).clamp(SMALLEST, LARGEST);
         Blocks {
-            size: fit.clamp(SMALLEST, LARGEST),
+            size,
+            kept: MOST_KEPT.min(ON_THE_WAY + largest / size),
             memory: BytesMut::new(),
-            lent: VecDeque::with_capacity(KEPT),
+            lent: VecDeque::new(),
         }
     }
 
@@ -53,7 +64,7 @@ impl Blocks {
         }
         let memory = std::mem::take(&mut self.memory).freeze();
         let block = memory.slice(..len);
-        if self.lent.len() == KEPT {
+        if self.lent.len() == self.kept {
             self.lent.pop_front();
         }
         self.lent.push_back(memory);
@@ -107,15 +118,49 @@ mod tests {
     }
 
     #[test]
+    fn once_the_largest_buffer_was_full_no_memory_is_new() {
+        /// New memory has none.
+        const MARK: u8 = 1;
+        for (smallest, largest) in [(1, 1 << 20), (1 << 20, 1 << 20), (1 << 20, 16 << 20)] {
+            let mut blocks = Blocks::for_buffers([smallest, largest].into_iter());
+            let mut read = || {
+                let space = blocks.space();
+                let (len, was_read) = (space.len(), space[0] == MARK);
+                space[0] = MARK;
+                (blocks.take(len), was_read)
+            };
+            let mut waiting = VecDeque::from([read().0]);
+            while waiting.len() * waiting[0].len() < largest {
+                waiting.push_back(read().0);
+            }
+            // It has been read before there is room for it.
+            waiting.push_back(read().0);
+            for _ in 0..3 * waiting.len() {
+                waiting.pop_front();
+                let (block, was_read) = read();
+                assert!(was_read);
+                waiting.push_back(block);
+            }
+        }
+    }
+
+    #[test]
     fn little_memory_is_kept_however_much_was_lent() {
-        let mut blocks = Blocks::for_buffers([1 << 20].into_iter());
-        let lent: Vec<Bytes> = (0..100)
-            .map(|_| {
-                blocks.space();
-                blocks.take(LARGEST)
-            })
-            .collect();
-        let first: Vec<bool> = lent.iter().map(Bytes::is_unique).collect();
-        assert_eq!(first.iter().filter(|unique| !**unique).count(), KEPT);
+        for (buffer, kept) in [
+            (64 << 10, 8),
+            (1 << 20, 16),
+            (16 << 20, 256),
+            (1 << 40, 256),
+        ] {
+            let mut blocks = Blocks::for_buffers([buffer].into_iter());
+            let lent: Vec<Bytes> = (0..1000)
+                .map(|_| {
+                    let size = blocks.space().len();
+                    blocks.take(size)
+                })
+                .collect();
+            let forgotten = lent.iter().filter(|block| block.is_unique()).count();
+            assert_eq!(lent.len() - forgotten, kept + ON_THE_WAY);
+        }
     }
 }

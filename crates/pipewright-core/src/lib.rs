@@ -70,6 +70,7 @@ mod chunk;
 mod ledger;
 mod lifecycle;
 mod line;
+mod lists;
 mod machine;
 mod operation;
 mod queue;

@@ -5,12 +5,12 @@
 //! copying them together. Larger ones stay the caller's own memory. In message
 //! mode nothing is joined: every message is a chunk of its own.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::chunk::{Block, Chunk};
+use crate::lists::Lists;
 use crate::operation::Limits;
 
 /// Messages up to this many bytes are copied together in byte mode; larger ones
@@ -25,17 +25,15 @@ const AHEAD: usize = 1024;
 
 /// # Invariants
 ///
-/// * `len` is the sum of all chunks and of `tail`.
+/// * `len` is the sum of all chunks in `lists` and of `tail`.
 /// * `tail` comes after every chunk in the stream; in message mode it is empty.
 /// * No chunk is empty, except for the empty messages of message mode.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    chunks: VecDeque<Chunk>,
+    lists: Lists,
     tail: Vec<u8>,
     /// The memory of a block that was written, for the next one.
     spare_block: Vec<u8>,
-    /// The memory of an operation's list of chunks, for the next one.
-    spare_list: Vec<Chunk>,
     len: u64,
 }
 
@@ -47,14 +45,14 @@ impl Queue {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.tail.is_empty()
+        self.lists.is_empty() && self.tail.is_empty()
     }
 
     /// Appends a chunk as it is.
     pub(crate) fn push(&mut self, bytes: Bytes) {
         self.seal_tail();
         self.len += bytes.len() as u64;
-        self.chunks.push_back(Chunk::Message(bytes));
+        self.lists.push(Chunk::Message(bytes));
     }
 
     /// Appends a copy of `slice` to the block of small messages.
@@ -103,37 +101,38 @@ impl Queue {
 
     /// Takes the next operation's chunks, and says how many bytes it writes.
     pub(crate) fn take(&mut self, limits: Limits) -> (Vec<Chunk>, usize) {
-        let max_bytes = limits.max_bytes.max(1);
-        let max_chunks = limits.max_chunks.max(1);
-        let mut list = core::mem::take(&mut self.spare_list);
-        let mut total = 0_usize;
-        while list.len() < max_chunks && total < max_bytes {
-            let Some(chunk) = self.chunks.pop_front().or_else(|| self.take_tail()) else {
-                break;
-            };
-            total = total.saturating_add(chunk.len());
-            list.push(chunk);
+        let limits = Limits {
+            max_bytes: limits.max_bytes.max(1),
+            max_chunks: limits.max_chunks.max(1),
+        };
+        let (mut list, mut total) = self.lists.take(limits);
+        if list.len() < limits.max_chunks && total < limits.max_bytes {
+            if let Some(tail) = self.take_tail() {
+                if list.is_empty() {
+                    list = self.lists.new_list();
+                }
+                total = total.saturating_add(tail.len());
+                list.push(tail);
+            }
         }
         self.len -= total as u64;
-        (list, total.min(max_bytes))
+        (list, total.min(limits.max_bytes))
     }
 
     /// Takes the next message, whole.
     pub(crate) fn take_message(&mut self) -> (Vec<Chunk>, usize) {
-        let mut list = core::mem::take(&mut self.spare_list);
-        list.extend(self.chunks.pop_front());
-        let len = list.first().map_or(0, Chunk::len);
+        let (list, len) = self.lists.take(Limits {
+            max_bytes: usize::MAX,
+            max_chunks: 1,
+        });
         self.len -= len as u64;
         (list, len)
     }
 
     /// Puts what is left of an operation back before everything else.
-    pub(crate) fn put_back(&mut self, mut chunks: Vec<Chunk>) {
-        while let Some(chunk) = chunks.pop() {
-            self.len += chunk.len() as u64;
-            self.chunks.push_front(chunk);
-        }
-        self.recycle_list(chunks);
+    pub(crate) fn put_back(&mut self, chunks: Vec<Chunk>) {
+        self.len += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        self.lists.put_back(chunks);
     }
 
     /// Keeps memory of ours among what was written, for the next operation.
@@ -148,16 +147,9 @@ impl Queue {
             }
         }
         if spent.is_empty() {
-            self.recycle_list(core::mem::take(&mut spent));
+            self.lists.recycle(core::mem::take(&mut spent));
         }
         spent
-    }
-
-    /// Keeps an empty list.
-    fn recycle_list(&mut self, list: Vec<Chunk>) {
-        if self.spare_list.capacity() < list.capacity() {
-            self.spare_list = list;
-        }
     }
 
     /// Everything that is left, in order; the queue is empty afterwards.
@@ -165,13 +157,13 @@ impl Queue {
         self.seal_tail();
         self.len = 0;
         self.spare_block = Vec::new();
-        self.spare_list = Vec::new();
-        self.chunks.drain(..).map(Chunk::into_bytes).collect()
+        self.lists.drain().map(Chunk::into_bytes).collect()
     }
 
     fn seal_tail(&mut self) {
-        let tail = self.take_tail();
-        self.chunks.extend(tail);
+        if let Some(tail) = self.take_tail() {
+            self.lists.push(tail);
+        }
     }
 
     fn take_tail(&mut self) -> Option<Chunk> {

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use common::data::{assert_stream, read_exact, stream};
 use common::ends::{full_pipe, pipe};
 use common::{LONG, alone};
@@ -101,6 +102,30 @@ fn small_messages_that_wait_cost_allocations_and_writes_by_the_block() {
         // A part of the block, the rest of it, and the one that finds the pipe full; twice
         // as many, for a reader that is interrupted.
         assert!(writes <= 6 * blocks as u64, "{writes} writes");
+    });
+}
+
+#[test]
+fn large_messages_that_wait_cost_little_memory_beside_their_own() {
+    alone(|| {
+        let message = Bytes::from(stream(0, 2 * JOIN_MAX));
+        // Lists that grow to the double would hold up to twice as much.
+        for count in [40, 63, 70, 1000] {
+            let (_reader, pipe, _) = full_pipe();
+            let writer = PipeWriter::builder().capacity(4 << 20).build(pipe).unwrap();
+            // Finds out that the pipe is full.
+            writer.try_send(message.clone()).unwrap();
+            let held = allocation_counter::measure(|| {
+                for _ in 0..count {
+                    writer.try_send(message.clone()).unwrap();
+                }
+            })
+            .bytes_max;
+            let (each, list) = (size_of::<Bytes>() as u64, 16 * size_of::<Bytes>() as u64);
+            let most = count * each + count * each / 4 + list;
+            assert!(held <= most, "{count} messages: {held} bytes");
+            drop(writer.stop());
+        }
     });
 }
 

@@ -217,6 +217,16 @@ impl Core {
         self.can_submit() || self.wants_close()
     }
 
+    /// Whether there is an operation to submit that is as large as the driver takes.
+    #[inline]
+    #[must_use]
+    pub fn has_whole_operation(&self) -> bool {
+        let most = self
+            .limits
+            .map_or(u64::MAX, |limits| limits.max_bytes as u64);
+        self.queue.len() >= most && self.can_submit()
+    }
+
     /// Whether the handle waits to be closed.
     #[inline]
     #[must_use]

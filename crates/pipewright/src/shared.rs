@@ -104,18 +104,33 @@ impl Shared {
             Sending::Queued => false,
         };
         let position = message.queue(&mut state.core)?;
-        let turn = state.owe_turn();
-        drop(state);
-        match turn {
-            Some(_) if takes_turn => {
+        if let Some(driver) = state.owe_turn() {
+            drop(state);
+            if takes_turn {
                 Arc::clone(self).turn(1);
                 // Or the time that it took would look like a pause before the next.
                 self.lock().was_busy(now());
+            } else {
+                driver.schedule(Arc::clone(self) as _);
             }
-            Some(driver) => driver.schedule(Arc::clone(self) as _),
-            None => {}
+        } else if state.may_help() {
+            self.help(state);
         }
         Ok(position)
+    }
+
+    /// Writes an operation for the writing side, if that has very much to do. Apart, and
+    /// not among what each message costs.
+    #[cold]
+    #[inline(never)]
+    fn help(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let help = state.help();
+        drop(state);
+        if let Some((driver, operation)) = help {
+            let mut effects = Effects::default();
+            self.submit(&*driver, operation, 1, &mut effects);
+            effects.run(self);
+        }
     }
 
     /// Writes a message from the sender's own memory. If the system does not take it

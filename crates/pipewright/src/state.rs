@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipewright_core::{self as core, Config, Core, Direct, Event, Failure, Operation, Position};
+use pipewright_core::{self as core, Config, Core, Event, Failure, Operation, Position};
 
 use crate::callback::{Callback, OnProgress};
 use crate::effects::Effects;
@@ -13,10 +13,13 @@ use crate::outcome::{Outcome, PipeError};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::retry::Pause;
-use crate::sys::{Driver, Pipe, Senders, Signal, Timer, now};
+use crate::sys::{Driver, Pipe, Signal, Timer};
 use crate::waiters::{Until, Waiters};
 
 mod attaching;
+mod sending;
+
+pub(crate) use sending::Sending;
 
 pub(crate) struct State {
     pub(crate) core: Core,
@@ -28,6 +31,8 @@ pub(crate) struct State {
     driver: Option<Arc<dyn Driver>>,
     /// The writing side has been told, or a thread is about to run the turn.
     turn_owed: bool,
+    /// Since the turn is owed a sender has written an operation, or found no need to.
+    help_decided: bool,
     pace: Pace,
     pub(crate) waiters: Waiters,
     callback: Callback,
@@ -48,16 +53,6 @@ pub(crate) enum Work {
     Nothing,
     Submit(Arc<dyn Driver>, Operation),
     Close(Arc<dyn Driver>),
-}
-
-/// Who writes a message.
-pub(crate) enum Sending {
-    /// The writing side, when its turn comes.
-    Queued,
-    /// The sender, from its own memory: the message is accepted.
-    Direct(Arc<dyn Driver>, Position, Direct),
-    /// The sender, which queues it and runs the turn.
-    Turn,
 }
 
 /// Who calls the user's callback again.
@@ -84,6 +79,7 @@ impl State {
             attached: false,
             driver: None,
             turn_owed: false,
+            help_decided: false,
             pace: Pace::default(),
             waiters: Waiters::default(),
             callback,
@@ -155,44 +151,9 @@ impl State {
         Some(driver)
     }
 
-    /// Who writes a message of `len` bytes: the sending thread, if nothing is before it,
-    /// and nothing has been for a while. Not while a callback runs: one that sends
-    /// whenever something was written would keep the thread that it runs on from all
-    /// other writers.
-    #[inline]
-    pub(crate) fn sending(&mut self, len: usize) -> Sending {
-        if self.turn_owed || !self.core.is_idle() || self.callback.is_running() {
-            return Sending::Queued;
-        }
-        let Some(driver) = &self.driver else {
-            return Sending::Queued;
-        };
-        let senders = driver.senders();
-        if matches!(senders, Senders::Queue) || !self.pace.note(now()) {
-            return Sending::Queued;
-        }
-        if matches!(senders, Senders::TakeTurns) {
-            return Sending::Turn;
-        }
-        match self.core.send_direct(len) {
-            Some((position, direct)) => Sending::Direct(Arc::clone(driver), position, direct),
-            None => Sending::Queued,
-        }
-    }
-
-    /// All of a message was written by its sender.
-    pub(crate) fn written_directly(&mut self, direct: Direct, effects: &mut Effects) {
-        self.core.handle_direct(direct);
-        self.conclude(effects);
-    }
-
-    /// Something was being written until now.
-    pub(crate) fn was_busy(&mut self, now: Instant) {
-        self.pace.note(now);
-    }
-
     pub(crate) fn next_work(&mut self, now: Instant, effects: &mut Effects) -> Work {
         self.turn_owed = false;
+        self.help_decided = false;
         self.pace.note(now);
         effects.call_back |= std::mem::take(&mut self.call_back_owed);
         if self.core.poll_close() {

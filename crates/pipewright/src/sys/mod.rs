@@ -144,6 +144,12 @@ pub(crate) trait Inline {
     /// Writes from the caller's own memory: an operation, submitted and back. `data`
     /// is within the driver's limits, as an operation is.
     fn write(&self, data: &[u8]) -> Attempt;
+
+    /// Whether so many writers wait for the writing side that their senders had better
+    /// write by themselves.
+    fn is_behind(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a write that did not wait.

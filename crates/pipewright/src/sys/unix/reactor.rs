@@ -33,12 +33,18 @@ const JOBS_PER_ROUND: usize = 64;
 /// turn. Whoever waits for them is woken once for all.
 const BURST: usize = 16;
 
+/// While so many jobs wait, senders write by themselves: what they send would only wait,
+/// and take memory. While there are fewer, a thread that does nothing else is faster.
+const BEHIND: usize = 512;
+
 pub(super) struct Reactor {
     poller: Poller,
     /// Room for what the poller reports, of the thread that asks it.
     events: Mutex<Events>,
     duty: Duty,
     queue: Mutex<RunQueue>,
+    /// How many jobs are in the queue, or were a moment ago.
+    waiting: AtomicUsize,
     expected: Mutex<HashMap<usize, Arc<dyn Writer>>>,
     timers: Mutex<BTreeMap<(Instant, u64), Waker>>,
     next_key: AtomicUsize,
@@ -90,6 +96,7 @@ impl Reactor {
             events: Mutex::new(Events::new()),
             duty: Duty::new(THREAD),
             queue: Mutex::default(),
+            waiting: AtomicUsize::new(0),
             expected: Mutex::default(),
             timers: Mutex::default(),
             next_key: AtomicUsize::new(0),
@@ -110,11 +117,17 @@ impl Reactor {
     pub(super) fn schedule(&self, writer: Arc<dyn Writer>) {
         let mut queue = lock(&self.queue);
         queue.jobs.push_back(Job::Turn(writer));
+        self.waiting.store(queue.jobs.len(), Ordering::Relaxed);
         let wake = std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
             self.notify();
         }
+    }
+
+    /// Whether many writers wait for their turn.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= BEHIND
     }
 
     /// Remembers whom to tell when `key` becomes ready.
@@ -212,7 +225,12 @@ impl Server for &'static Reactor {
     }
 
     fn step(&self) -> bool {
-        let next = lock(&self.queue).next();
+        let next = {
+            let mut queue = lock(&self.queue);
+            let next = queue.next();
+            self.waiting.store(queue.jobs.len(), Ordering::Relaxed);
+            next
+        };
         match next {
             Next::Turn(writer, burst) => contain(move || writer.turn(burst)),
             Next::Ready(writer) => contain(move || writer.ready()),

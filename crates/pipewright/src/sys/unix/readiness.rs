@@ -135,6 +135,10 @@ impl Inline for Readiness {
     fn write(&self, data: &[u8]) -> Attempt {
         self.attempt(data.len(), &[IoSlice::new(data)])
     }
+
+    fn is_behind(&self) -> bool {
+        self.reactor.is_behind()
+    }
 }
 
 impl Driver for Readiness {

@@ -1,7 +1,7 @@
 //! While very many writers wait for the thread that writes for all, whoever sends more
 //! than an operation writes one by itself. The test has a process of its own.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(pipewright_portable)))]
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, like the tests"

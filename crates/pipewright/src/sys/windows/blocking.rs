@@ -21,7 +21,6 @@ use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, last_error};
-use super::overlapped::limits;
 use super::pause::Pause;
 use super::worker::Worker;
 use crate::panics::contain;
@@ -157,7 +156,7 @@ impl Server for Arc<BlockingThread> {
 
 impl Driver for BlockingThread {
     fn limits(&self) -> Limits {
-        limits(self.kind)
+        self.kind.limits()
     }
 
     fn senders(&self) -> Senders<'_> {

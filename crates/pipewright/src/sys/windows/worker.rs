@@ -280,7 +280,7 @@ impl Drop for Timer {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-mod tests {
+pub(super) mod tests {
     use std::fs::OpenOptions;
     use std::io::Read;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -295,7 +295,7 @@ mod tests {
     const WATCHDOG: Duration = Duration::from_secs(60);
 
     /// A writer whose turns are told, and do nothing else.
-    struct Told(Box<dyn Fn(Arc<dyn Writer>) + Send + Sync>);
+    pub(in super::super) struct Told(Box<dyn Fn(Arc<dyn Writer>) + Send + Sync>);
 
     impl Writer for Told {
         fn turn(self: Arc<Self>, _: usize) {
@@ -309,7 +309,9 @@ mod tests {
         fn ready(self: Arc<Self>) {}
     }
 
-    fn told(turn: impl Fn(Arc<dyn Writer>) + Send + Sync + 'static) -> Arc<Told> {
+    pub(in super::super) fn told(
+        turn: impl Fn(Arc<dyn Writer>) + Send + Sync + 'static,
+    ) -> Arc<Told> {
         Arc::new(Told(Box::new(turn)))
     }
 

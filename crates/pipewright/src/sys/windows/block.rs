@@ -284,12 +284,6 @@ pub(super) struct Ticket(*mut OVERLAPPED);
 unsafe impl Send for Ticket {}
 
 impl Ticket {
-    /// Where it is. Not to be followed.
-    #[cfg(test)]
-    pub(super) fn place(&self) -> *const OVERLAPPED {
-        self.0
-    }
-
     /// Whether it is the write with its OVERLAPPED there.
     pub(super) fn is(&self, overlapped: *const OVERLAPPED) -> bool {
         ptr::eq(self.0, overlapped)

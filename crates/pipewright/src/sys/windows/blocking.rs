@@ -21,6 +21,7 @@ use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, last_error};
+use super::overlapped::limits;
 use super::pause::Pause;
 use super::worker::Worker;
 use crate::panics::contain;
@@ -156,7 +157,7 @@ impl Server for Arc<BlockingThread> {
 
 impl Driver for BlockingThread {
     fn limits(&self) -> Limits {
-        self.kind.limits()
+        limits(self.kind)
     }
 
     fn senders(&self) -> Senders<'_> {

@@ -10,7 +10,7 @@ use std::mem::size_of;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::ptr;
 
-use pipewright_core::{Limits, Mode, Operation};
+use pipewright_core::{Mode, Operation};
 use windows_sys::Wdk::Foundation::{NtQueryObject, ObjectBasicInformation};
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_MODE_INFORMATION, FILE_PIPE_CLOSING_STATE, FILE_PIPE_DISCONNECTED_STATE,
@@ -32,12 +32,6 @@ use windows_sys::Win32::System::Pipes::{GetNamedPipeInfo, PIPE_TYPE_MESSAGE};
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
 
 use crate::sys::Description;
-
-/// The most bytes of one operation: what may be in doubt after a cancel.
-const MAX_BYTES: usize = 64 * 1024;
-
-/// The least: with less, a tiny pipe would cost a system call for every few bytes.
-const MIN_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
@@ -92,17 +86,6 @@ impl Kind {
             mode,
             quota,
         })
-    }
-
-    /// Of a pipe, not more than it holds: more would only wait in the kernel, where a
-    /// cancel leaves it in doubt.
-    pub(super) fn limits(self) -> Limits {
-        Limits {
-            max_bytes: self
-                .quota
-                .map_or(MAX_BYTES, |quota| quota.clamp(MIN_BYTES, MAX_BYTES)),
-            max_chunks: usize::MAX,
-        }
     }
 
     /// It carries a stream, of which any part may be written by itself, or nothing else

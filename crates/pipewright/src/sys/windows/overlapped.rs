@@ -17,7 +17,7 @@
 //! the worker of that port hears of the completions.
 
 use std::io;
-use std::os::windows::io::OwnedHandle;
+use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::task::{Context, Poll};
 
@@ -29,11 +29,17 @@ use super::block::{Block, Lent, Load, Ticket, Wrote};
 use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
-use super::kind::{Kind, code_of};
+use super::kind::{Kind, Object, code_of};
 use super::pause::Pause;
-use super::port::{Bound, Port, way_home};
+use super::port::{Bound, Port};
 use super::worker::Worker;
 use crate::sys::{Driver, Handling, Pipe, Refused, Senders, Submitted, Writer};
+
+/// The most bytes of one operation: what may be in doubt after a cancel.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// The least: with less, a tiny pipe would cost a system call for every few bytes.
+const MIN_BYTES: usize = 4096;
 
 pub(super) struct Overlapped {
     me: Weak<Overlapped>,
@@ -58,15 +64,11 @@ struct Flight {
     /// The writer is ending: no operation gets to the kernel any more.
     cancelled: bool,
     pending: Option<Pending>,
-    /// How many there have been.
-    count: u64,
 }
 
 /// In the kernel, or on its way there or back. While it says so, the block is not freed,
 /// so no other operation can have its address.
 struct Pending {
-    /// Which of the driver's it is: the next one may have the same address.
-    number: u64,
     ticket: Ticket,
     pipe: Arc<OwnedHandle>,
     /// What a packet brings home.
@@ -76,18 +78,16 @@ struct Pending {
     is_over: bool,
 }
 
-impl Flight {
-    /// Notes what is loaded, before it is given to the kernel: its packet may be there
-    /// before the call has returned.
-    fn note(&mut self, block: &Block) {
-        self.count += 1;
-        self.pending = block.loaded().map(|load| Pending {
-            number: self.count,
+impl Pending {
+    /// What is loaded, before it is given to the kernel.
+    fn of(block: &Block) -> Option<Pending> {
+        let load = block.loaded()?;
+        Some(Pending {
             ticket: block.ticket(),
             pipe: Arc::clone(&load.pipe),
             lent: None,
             is_over: false,
-        });
+        })
     }
 }
 
@@ -97,17 +97,8 @@ impl Overlapped {
             Ok(way) => way,
             Err(error) => return Err(Refused { pipe, error }),
         };
-        Ok(Overlapped::new(pipe, kind, worker, bound))
-    }
-
-    pub(super) fn new(
-        pipe: Pipe,
-        kind: Kind,
-        worker: &'static Worker,
-        bound: Option<(&'static Port, Bound)>,
-    ) -> Arc<Self> {
         let pipe = Arc::new(pipe);
-        Arc::new_cyclic(|me| {
+        Ok(Arc::new_cyclic(|me| {
             if let Some((port, bound)) = &bound {
                 port.serve(bound, Weak::clone(me));
             }
@@ -122,7 +113,7 @@ impl Overlapped {
                 spare: Mutex::default(),
                 pause: Pause::default(),
             }
-        })
+        }))
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -155,7 +146,8 @@ impl Overlapped {
             writer,
             driver,
         });
-        self.flight().note(&block);
+        // Noted before: the packet may be there before the call has returned.
+        self.flight().pending = Pending::of(&block);
         let wrote = self.write(&mut block, len);
         match wrote {
             Wrote::Pending => self.lend(block),
@@ -204,32 +196,19 @@ impl Overlapped {
         Submitted::Pending
     }
 
-    /// The number of the operation in flight, if its OVERLAPPED is there.
-    pub(super) fn number_of(&self, overlapped: *const OVERLAPPED) -> Option<u64> {
-        let flight = self.flight();
-        let pending = flight.pending.as_ref()?;
-        pending.ticket.is(overlapped).then_some(pending.number)
-    }
-
-    /// A packet of this operation has come: the block, if it is still to be brought home.
-    /// Pending while the kernel is not seen to be done with it.
-    pub(super) fn bring_home(&self, number: u64) -> Poll<Option<Block>> {
+    /// A packet has come, with the address of this OVERLAPPED: the block, if the kernel
+    /// had it and is done with it.
+    pub(super) fn arrived(&self, packet: *const OVERLAPPED) -> Option<Block> {
         let mut flight = self.flight();
-        let pending = flight.pending.as_mut();
-        let Some(pending) = pending.filter(|pending| pending.number == number) else {
-            return Poll::Ready(None);
-        };
+        let pending = flight.pending.as_mut()?;
+        if !pending.ticket.is(packet) {
+            return None;
+        }
         let Some(lent) = pending.lent.take() else {
             pending.is_over = true;
-            return Poll::Pending;
+            return None;
         };
-        match lent.end() {
-            Ok(block) => Poll::Ready(Some(block)),
-            Err(lent) => {
-                pending.lent = Some(lent);
-                Poll::Pending
-            }
-        }
+        lent.end().map_err(|lent| pending.lent = Some(lent)).ok()
     }
 
     /// On a thread of the system's pool: the kernel is done with the operation. What
@@ -307,7 +286,7 @@ impl Overlapped {
 
 impl Driver for Overlapped {
     fn limits(&self) -> Limits {
-        self.kind.limits()
+        limits(self.kind)
     }
 
     fn senders(&self) -> Senders<'_> {
@@ -372,14 +351,33 @@ impl Drop for Overlapped {
     }
 }
 
-#[cfg(test)]
-impl Overlapped {
-    /// Where the OVERLAPPED of the operation in flight is.
-    pub(super) fn overlapped(&self) -> Option<*const OVERLAPPED> {
-        let flight = self.flight();
-        flight
-            .pending
-            .as_ref()
-            .map(|pending| pending.ticket.place())
+/// Who hears of the completions, and whether as packets.
+fn way_home(
+    pipe: &Pipe,
+    kind: Kind,
+    handling: Handling,
+) -> io::Result<(&'static Worker, Option<(&'static Port, Bound)>)> {
+    // In both ways: it also keeps the time.
+    let worker = Worker::get()?;
+    if handling.sole_owner && kind.object == Object::Pipe {
+        if let Ok((worker, port)) = Worker::of_port() {
+            // If not, it mostly belongs to a port already, which hears nothing of the
+            // other way.
+            if let Ok(bound) = port.bind(pipe.as_handle()) {
+                return Ok((worker, Some((port, bound))));
+            }
+        }
+    }
+    Ok((worker, None))
+}
+
+/// Of a pipe, not more than it holds: more would only wait in the kernel, where a
+/// cancel leaves it in doubt.
+pub(super) fn limits(kind: Kind) -> Limits {
+    Limits {
+        max_bytes: kind
+            .quota
+            .map_or(MAX_BYTES, |quota| quota.clamp(MIN_BYTES, MAX_BYTES)),
+        max_chunks: usize::MAX,
     }
 }

@@ -11,17 +11,14 @@
 //! * **P1 only compared**: a packet's address of an OVERLAPPED is never followed, and a
 //!   packet is believed only if that address is the one that its driver's operation in
 //!   flight has, and the system says there that it is done. A handle that somebody else
-//!   uses after all may bring packets of theirs, with any address. And a packet may come
-//!   before the system has said so in the OVERLAPPED (seen on Wine 10, which does that on
-//!   the thread that started the write); then it still writes there.
+//!   uses after all may bring packets of theirs, with any address.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -35,13 +32,10 @@ use windows_sys::Win32::System::Threading::INFINITE;
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
 use super::block::Block;
-use super::kind::{Kind, Object};
 use super::overlapped::Overlapped;
-use super::worker::Worker;
-use crate::sys::{Handling, Pipe};
 
 /// How many packets are taken at once.
-const BATCH: u32 = 64;
+const BATCH: usize = 64;
 
 /// The key of the packets that only wake.
 const BELL: usize = 0;
@@ -55,7 +49,6 @@ const SKIP_ON_SUCCESS: u8 = {
 pub(super) struct Port {
     port: OwnedHandle,
     drivers: Mutex<Drivers>,
-    early: Mutex<Early>,
     /// How many writes the kernel has.
     lent: AtomicUsize,
 }
@@ -68,30 +61,11 @@ struct Drivers {
     last_key: usize,
 }
 
-/// Operations whose packet has come, and that are not seen to be over yet: by the key
-/// and the number. They are looked at again.
-#[derive(Default)]
-struct Early {
-    operations: Vec<(usize, u64)>,
-    looks: u32,
-}
-
-impl Early {
-    /// How long the next look may wait, in milliseconds: hardly, at first.
-    fn limit(&self) -> u32 {
-        match self.operations.len() {
-            0 => INFINITE,
-            _ => (1 << self.looks.min(7)) >> 1,
-        }
-    }
-}
-
 impl From<OwnedHandle> for Port {
     fn from(port: OwnedHandle) -> Port {
         Port {
             port,
             drivers: Mutex::default(),
-            early: Mutex::default(),
             lent: AtomicUsize::new(0),
         }
     }
@@ -177,57 +151,32 @@ impl Port {
     }
 
     fn take(&self, milliseconds: u32) -> Vec<Block> {
-        // Nobody else wants it: one thread at a time is on this duty.
-        let mut early = self.early();
-        let mut packets = [OVERLAPPED_ENTRY::default(); BATCH as usize];
-        let count = self.packets(&mut packets, milliseconds.min(early.limit()));
-        let come = packets[..count].iter().filter_map(|packet| {
-            let key = packet.lpCompletionKey;
-            Some((key, self.driver(key)?.number_of(packet.lpOverlapped)?))
-        });
-        early.operations.extend(come);
-        let mut blocks = Vec::new();
-        early.operations.retain(|(key, number)| {
-            let home = self.driver(*key).map(|driver| driver.bring_home(*number));
-            if let Some(Poll::Ready(Some(block))) = home {
-                blocks.push(block);
-                return false;
-            }
-            matches!(home, Some(Poll::Pending))
-        });
-        early.looks = match early.operations.len() {
-            0 => 0,
-            _ => early.looks + 1,
-        };
-        self.lent.fetch_sub(blocks.len(), Ordering::Relaxed);
-        blocks
-    }
-
-    /// Waits for packets, up to so many milliseconds, and says how many have come.
-    fn packets(
-        &self,
-        packets: &mut [OVERLAPPED_ENTRY; BATCH as usize],
-        milliseconds: u32,
-    ) -> usize {
+        let mut packets = [OVERLAPPED_ENTRY::default(); BATCH];
         let mut count = 0;
         let (port, room) = (self.port.as_raw_handle(), packets.as_mut_ptr());
-        // SAFETY: the port is open; there is room for `BATCH` packets, and for their number,
+        let most = u32::try_from(BATCH).unwrap_or(1);
+        // SAFETY: the port is open; there is room for `most` packets, and for their number,
         // for the whole call.
         let taken = unsafe {
-            GetQueuedCompletionStatusEx(port, room, BATCH, &raw mut count, milliseconds, 0)
+            GetQueuedCompletionStatusEx(port, room, most, &raw mut count, milliseconds, 0)
         };
-        if taken != 0 {
-            return count as usize;
+        if taken == 0 {
+            if milliseconds == INFINITE {
+                // It does not happen while the port is open; if it does, without haste.
+                thread::sleep(Duration::from_millis(1));
+            }
+            return Vec::new();
         }
-        if milliseconds == INFINITE {
-            // It does not happen while the port is open; if it does, without haste.
-            thread::sleep(Duration::from_millis(1));
-        }
-        0
-    }
-
-    fn early(&self) -> MutexGuard<'_, Early> {
-        self.early.lock().unwrap_or_else(PoisonError::into_inner)
+        let count = count as usize;
+        let blocks: Vec<Block> = packets[..count]
+            .iter()
+            .filter_map(|packet| {
+                let driver = self.driver(packet.lpCompletionKey)?;
+                driver.arrived(packet.lpOverlapped)
+            })
+            .collect();
+        self.lent.fetch_sub(blocks.len(), Ordering::Relaxed);
+        blocks
     }
 
     fn driver(&self, key: usize) -> Option<Arc<Overlapped>> {
@@ -241,92 +190,3 @@ impl Port {
 
 /// A handle that is bound to the port, by the key of its packets.
 pub(super) struct Bound(usize);
-
-/// Who hears of the completions, and whether as packets.
-pub(super) fn way_home(
-    pipe: &Pipe,
-    kind: Kind,
-    handling: Handling,
-) -> io::Result<(&'static Worker, Option<(&'static Port, Bound)>)> {
-    // In both ways: it also keeps the time.
-    let worker = Worker::get()?;
-    if handling.sole_owner && kind.object == Object::Pipe {
-        if let Ok((worker, port)) = Worker::of_port() {
-            // If not, it mostly belongs to a port already, which hears nothing of the
-            // other way.
-            if let Ok(bound) = port.bind(pipe.as_handle()) {
-                return Ok((worker, Some((port, bound))));
-            }
-        }
-    }
-    Ok((worker, None))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-mod tests {
-    use std::fs::OpenOptions;
-    use std::io::Read;
-    use std::time::Instant;
-
-    use bytes::Bytes;
-    use pipewright_core::{Config, Core, Operation};
-
-    use super::super::worker::tests::told;
-    use super::*;
-    use crate::named_pipe::ServerOptions;
-    use crate::sys::{Driver, Submitted};
-
-    const WATCHDOG: Duration = Duration::from_secs(60);
-
-    /// More than the pipe takes.
-    fn operation(driver: &dyn Driver) -> Operation {
-        let mut core = Core::new(Config::default());
-        core.attach(driver.limits()).unwrap();
-        core.send(&mut Bytes::from(vec![7; 4096])).unwrap();
-        core.poll_submit().unwrap()
-    }
-
-    /// Wine's do that, now and then.
-    #[test]
-    fn an_operation_whose_packet_comes_too_early_is_brought_home_when_it_is_over() {
-        let name = format!(r"\\.\pipe\pipewright-port-{}", std::process::id());
-        let mut server = ServerOptions::new(&name).out_buffer(1).create().unwrap();
-        let mut reader = OpenOptions::new().read(true).open(&name).unwrap();
-        let pipe = server.accept(WATCHDOG).unwrap();
-        // A port that no thread waits for.
-        let port: &Port = Box::leak(Box::new(Port::new().unwrap()));
-        let bound = port.bind(pipe.as_handle()).unwrap();
-        let kind = Kind::of(pipe.as_handle()).unwrap();
-        let driver = Overlapped::new(pipe, kind, Worker::get().unwrap(), Some((port, bound)));
-        let submitted = driver.submit(told(|_| ()), operation(&*driver));
-        assert!(matches!(submitted, Submitted::Pending));
-
-        let (key, overlapped) = (1, driver.overlapped().unwrap());
-        // SAFETY: the port is open; nobody follows the pointer.
-        let posted =
-            unsafe { PostQueuedCompletionStatus(port.port.as_raw_handle(), 0, key, overlapped) };
-        assert_ne!(posted, 0);
-        assert!(port.poll().is_empty(), "the kernel has it");
-        assert_eq!(port.early().operations, [(key, 1)]);
-
-        reader.read_exact(&mut [0; 4096]).unwrap();
-        // Its own packet goes another way.
-        let mut packets = [OVERLAPPED_ENTRY::default(); BATCH as usize];
-        assert_eq!(port.packets(&mut packets, 60_000), 1);
-        let begun = Instant::now();
-        let mut home = port.poll();
-        while home.is_empty() {
-            assert!(begun.elapsed() < WATCHDOG, "it was forgotten");
-            home = port.poll();
-        }
-        assert_eq!(home.len(), 1);
-        assert!(port.early().operations.is_empty());
-        assert!(
-            driver.number_of(overlapped).is_some(),
-            "until it has landed"
-        );
-        home.into_iter().for_each(Overlapped::land);
-        assert!(driver.number_of(overlapped).is_none());
-    }
-}

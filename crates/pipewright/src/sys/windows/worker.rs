@@ -280,7 +280,7 @@ impl Drop for Timer {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-pub(super) mod tests {
+mod tests {
     use std::fs::OpenOptions;
     use std::io::Read;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -295,7 +295,7 @@ pub(super) mod tests {
     const WATCHDOG: Duration = Duration::from_secs(60);
 
     /// A writer whose turns are told, and do nothing else.
-    pub(in super::super) struct Told(Box<dyn Fn(Arc<dyn Writer>) + Send + Sync>);
+    struct Told(Box<dyn Fn(Arc<dyn Writer>) + Send + Sync>);
 
     impl Writer for Told {
         fn turn(self: Arc<Self>, _: usize) {
@@ -309,9 +309,7 @@ pub(super) mod tests {
         fn ready(self: Arc<Self>) {}
     }
 
-    pub(in super::super) fn told(
-        turn: impl Fn(Arc<dyn Writer>) + Send + Sync + 'static,
-    ) -> Arc<Told> {
+    fn told(turn: impl Fn(Arc<dyn Writer>) + Send + Sync + 'static) -> Arc<Told> {
         Arc::new(Told(Box::new(turn)))
     }
 

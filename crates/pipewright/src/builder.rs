@@ -129,17 +129,8 @@ impl Builder {
 
     /// Says that nobody else uses the handle's open file description: no duplicate
     /// of it, no other process. It may then be made non-blocking, which saves a
-    /// thread where the system knows no other way to write without waiting.
-    ///
-    /// On Windows a pipe that was opened for overlapped I/O is then bound to a
-    /// completion port of Pipewright's, unless it is bound to one already. A message
-    /// into an idle pipe is then written by the thread that sends it, as on Unix; without this it goes by another thread, because the system cancels what a
-    /// thread has pending when the thread ends (Microsoft, "ExitThread function"). The
-    /// pipe stays bound until it is closed ("CreateIoCompletionPort function"), also if
-    /// it comes back by [`into_parts`](PipeWriter::into_parts), or because it was
-    /// refused. It can be written to with Pipewright again, or with an event; but no
-    /// other port can have it, as async runtimes do, nor does it take completion
-    /// routines (`WriteFileEx`), with which the standard library's `ChildStdin` writes.
+    /// thread where the system knows no other way to write without waiting. On Windows
+    /// it changes nothing: what a handle was opened for cannot be changed.
     pub fn sole_owner(mut self, sole_owner: bool) -> Self {
         self.handling.sole_owner = sole_owner;
         self

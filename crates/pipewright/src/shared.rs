@@ -27,10 +27,10 @@ use crate::effects::Effects;
 use crate::linger::Lingering;
 use crate::panics::contain;
 use crate::retry;
-use crate::state::{Sending, State, Work};
+use crate::state::{State, Work};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use crate::sys::{Attempt, Driver, Handling, Pipe, Senders, Submitted, Timer, Writer, now};
+use crate::sys::{Attempt, Driver, Handling, Pipe, Submitted, Timer, Writer, now};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -94,25 +94,15 @@ impl Drop for Shared {
 impl Shared {
     pub(crate) fn try_send(self: &Arc<Self>, message: impl Message) -> Result<Position, Refused> {
         let mut state = self.lock();
-        let takes_turn = match state.sending(message.as_slice().len()) {
-            Sending::Direct(driver, position, direct) => {
-                drop(state);
-                self.write(&*driver, direct, message);
-                return Ok(position);
-            }
-            Sending::Turn => true,
-            Sending::Queued => false,
-        };
+        if let Some((driver, position, direct)) = state.send_direct(message.as_slice().len()) {
+            drop(state);
+            self.write(&*driver, direct, message);
+            return Ok(position);
+        }
         let position = message.queue(&mut state.core)?;
         if let Some(driver) = state.owe_turn() {
             drop(state);
-            if takes_turn {
-                Arc::clone(self).turn(1);
-                // Or the time that it took would look like a pause before the next.
-                self.lock().was_busy(now());
-            } else {
-                driver.schedule(Arc::clone(self) as _);
-            }
+            driver.schedule(Arc::clone(self) as _);
         } else if state.may_help() {
             self.help(state);
         }
@@ -137,9 +127,9 @@ impl Shared {
     /// all, it goes on as any other operation.
     fn write(self: &Arc<Self>, driver: &dyn Driver, direct: Direct, message: impl Message) {
         let data = direct.part_of(message.as_slice());
-        let attempt = match driver.senders() {
-            Senders::Write(inline) => inline.write(data),
-            Senders::Queue | Senders::TakeTurns => Attempt::NotReady,
+        let attempt = match driver.inline() {
+            Some(inline) => inline.write(data),
+            None => Attempt::NotReady,
         };
         let mut effects = Effects::default();
         match attempt {

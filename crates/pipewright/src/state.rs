@@ -17,9 +17,7 @@ use crate::sys::{Driver, Pipe, Signal, Timer};
 use crate::waiters::{Until, Waiters};
 
 mod attaching;
-mod sending;
-
-pub(crate) use sending::Sending;
+mod direct;
 
 pub(crate) struct State {
     pub(crate) core: Core,

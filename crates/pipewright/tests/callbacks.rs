@@ -25,17 +25,15 @@ use pipewright::{Outcome, PipeWriter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// The one that sends, and writes the message itself.
+    #[cfg(unix)]
     Sender,
     /// One that gives back room which somebody else wanted.
     Giver,
     /// The one that writes for all pipes.
     WritingSide,
-    /// The same, when an operation has come back: one of the system's threads says so.
+    /// One of the system's, which says that an operation has come back.
     #[cfg(windows)]
     Completion,
-    /// The same for a handle that nobody else uses: a packet says so.
-    #[cfg(windows)]
-    Packet,
     FileThread,
 }
 
@@ -49,37 +47,21 @@ const PLACES: [Place; 4] = [
 
 /// Where it runs when a stalled pipe goes on.
 #[cfg(unix)]
-const STALLED: &[Place] = &[Place::WritingSide];
+const STALLED: Place = Place::WritingSide;
 
 #[cfg(windows)]
-const PLACES: [Place; 6] = [
-    Place::Sender,
+const PLACES: [Place; 4] = [
     Place::Giver,
     Place::WritingSide,
     Place::Completion,
-    Place::Packet,
     Place::FileThread,
 ];
 
 /// Where it runs when a stalled pipe goes on.
 #[cfg(windows)]
-const STALLED: &[Place] = &[Place::Completion, Place::Packet];
+const STALLED: Place = Place::Completion;
 
 impl Place {
-    /// Whether a pipe has to be stalled for it.
-    fn is_of_stalled(self) -> bool {
-        STALLED.contains(&self)
-    }
-
-    /// Whether nobody else may use the handle for it.
-    fn is_of_sole_owner(self) -> bool {
-        match self {
-            #[cfg(windows)]
-            Place::WritingSide | Place::Completion => false,
-            _ => true,
-        }
-    }
-
     /// Whether it is the current thread; `test` is the test's.
     fn is_here(self, test: ThreadId) -> bool {
         let current = thread::current();
@@ -93,7 +75,12 @@ impl Place {
     }
 
     fn is_the_tests(self) -> bool {
-        matches!(self, Place::Sender | Place::Giver)
+        match self {
+            #[cfg(unix)]
+            Place::Sender => true,
+            Place::Giver => true,
+            _ => false,
+        }
     }
 }
 
@@ -112,7 +99,7 @@ fn in_callback(place: Place, alone: bool, act: impl FnOnce(PipeWriter) + Send + 
     let test = thread::current().id();
     let builder = PipeWriter::builder()
         .capacity(50_000)
-        .sole_owner(place.is_of_sole_owner())
+        .sole_owner(true)
         .on_progress(move |_| {
             if place.is_here(test) {
                 let act = called.lock().unwrap().take();
@@ -125,7 +112,7 @@ fn in_callback(place: Place, alone: bool, act: impl FnOnce(PipeWriter) + Send + 
     let ready = |writer: &PipeWriter| *slot.lock().unwrap() = Some((writer.clone(), act));
     let (mut reader, pipe) = match place {
         Place::FileThread => (None, tempfile::tempfile().unwrap().into()),
-        _ if place.is_of_stalled() => {
+        STALLED => {
             let (reader, pipe, _) = full_pipe();
             (Some(reader), pipe)
         }
@@ -135,7 +122,7 @@ fn in_callback(place: Place, alone: bool, act: impl FnOnce(PipeWriter) + Send + 
         }
     };
     let writer = builder.build(pipe).unwrap();
-    let early = (!place.is_of_stalled()).then(|| reader.take().map(reading));
+    let early = (place != STALLED).then(|| reader.take().map(reading));
     match place {
         Place::Giver => {
             let permit = writer.try_reserve(50_000).unwrap();
@@ -143,7 +130,7 @@ fn in_callback(place: Place, alone: bool, act: impl FnOnce(PipeWriter) + Send + 
             ready(&writer);
             drop(permit);
         }
-        _ if place.is_of_stalled() => {
+        STALLED => {
             writer.try_send("hello").unwrap();
             ready(&writer);
         }
@@ -267,7 +254,7 @@ fn a_callback_may_wait_until_all_is_read() {
 #[test]
 fn a_callback_may_drop_the_last_handle() {
     watched(|| {
-        for place in STALLED.iter().copied().chain([Place::FileThread]) {
+        for place in [STALLED, Place::FileThread] {
             in_callback(place, true, drop);
             in_callback(place, true, |writer| {
                 writer.try_send(stream(0, 40_000)).unwrap();

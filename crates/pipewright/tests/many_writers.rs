@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::data::{assert_stream, read_exact, reading, stream};
 use common::ends::{NULL, Pipe, fill, full_pipe, pipe_of};
 use common::process::{
-    cpu_time, naps, our_threads, pool_for, raise_handle_limit, serving, threads,
+    cpu_time, naps, our_threads, pool_for, raise_handle_limit, threads, threads_named,
 };
 use common::{LONG, alone, until};
 use pipewright::PipeWriter;
@@ -113,7 +113,7 @@ fn while_all_are_stalled_the_thread_that_serves_them_sleeps() {
                 .iter()
                 .all(|(writer, _)| writer.progress().written > 0)
         });
-        let thread = serving().remove(0);
+        let thread = threads_named("pipewright").remove(0);
         let seen = || (naps(&thread), cpu_time(&thread));
         let mut last = seen();
         let mut quiet = 0;

@@ -17,12 +17,12 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipewright::{Builder, PipeWriter};
+use pipewright::PipeWriter;
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OVERLAPPED;
 
 use common::accounts::{assert_accounts, until_stalled};
 use common::data::{assert_stream, read_exact, stream};
-use common::ends::{Named, WAYS_HOME, anonymous, small_pipe};
+use common::ends::{Named, anonymous, small_pipe};
 use common::{LONG, until, watched};
 
 const LEN: usize = 200_000;
@@ -79,11 +79,9 @@ fn the_kernels_memory_outlives_the_writer_at_every_step() {
         ClosedLate,
     ] {
         for how in [How::Dropped, How::Forgotten, How::Panics] {
-            for open in WAYS_HOME {
-                for pipe in [small_pipe, anonymous] {
-                    for _ in 0..10 {
-                        watched(|| goes(open(), pipe(), step, how));
-                    }
+            for pipe in [small_pipe, anonymous] {
+                for _ in 0..10 {
+                    watched(|| goes(pipe(), step, how));
                 }
             }
         }
@@ -91,9 +89,9 @@ fn the_kernels_memory_outlives_the_writer_at_every_step() {
 }
 
 #[allow(clippy::mem_forget, reason = "that is what is tried")]
-fn goes(open: Builder, (mut reader, pipe): (File, OwnedHandle), step: Step, how: How) {
+fn goes((mut reader, pipe): (File, OwnedHandle), step: Step, how: How) {
     let freed = Arc::new(AtomicUsize::new(0));
-    let writer = open
+    let writer = PipeWriter::builder()
         .linger(Duration::ZERO)
         .on_progress(move |_| assert_ne!(how, How::Panics, "as intended"))
         .build(pipe)
@@ -208,18 +206,16 @@ fn pipes() -> [(File, OwnedHandle); 5] {
 #[test]
 fn what_was_closed_in_time_is_read_after_the_close() {
     watched(|| {
-        for open in WAYS_HOME {
-            for (mut reader, pipe) in pipes() {
-                let writer = open().build(pipe).unwrap();
-                writer.try_send(stream(0, 4000)).unwrap();
-                let summary = writer.close_timeout(LONG).unwrap();
-                assert_eq!(summary.written, 4000);
-                drop(writer);
-                // Only now does anybody read.
-                let mut heard = Vec::new();
-                hear_all(&mut reader, &mut heard);
-                assert_eq!(heard, stream(0, 4000));
-            }
+        for (mut reader, pipe) in pipes() {
+            let writer = PipeWriter::new(pipe).unwrap();
+            writer.try_send(stream(0, 4000)).unwrap();
+            let summary = writer.close_timeout(LONG).unwrap();
+            assert_eq!(summary.written, 4000);
+            drop(writer);
+            // Only now does anybody read.
+            let mut heard = Vec::new();
+            hear_all(&mut reader, &mut heard);
+            assert_eq!(heard, stream(0, 4000));
         }
     });
 }
@@ -227,20 +223,18 @@ fn what_was_closed_in_time_is_read_after_the_close() {
 #[test]
 fn what_was_written_before_a_close_ran_out_of_time_is_read_after_it() {
     watched(|| {
-        for open in WAYS_HOME {
-            for (mut reader, pipe) in pipes() {
-                let writer = open().build(pipe).unwrap();
-                writer.try_send(stream(0, 3000)).unwrap();
-                writer.flush_timeout(LONG).unwrap();
-                writer.try_send(stream(3000, 300_000)).unwrap();
-                until_stalled(&writer);
-                let late = writer.close_timeout(Duration::from_millis(1)).unwrap_err();
-                let summary = late.summary().clone();
-                let mut heard = Vec::new();
-                hear_all(&mut reader, &mut heard);
-                assert!(heard.len() >= 3000, "{} were heard", heard.len());
-                assert_accounts(&summary, &late.into_unsent(), &heard);
-            }
+        for (mut reader, pipe) in pipes() {
+            let writer = PipeWriter::new(pipe).unwrap();
+            writer.try_send(stream(0, 3000)).unwrap();
+            writer.flush_timeout(LONG).unwrap();
+            writer.try_send(stream(3000, 300_000)).unwrap();
+            until_stalled(&writer);
+            let late = writer.close_timeout(Duration::from_millis(1)).unwrap_err();
+            let summary = late.summary().clone();
+            let mut heard = Vec::new();
+            hear_all(&mut reader, &mut heard);
+            assert!(heard.len() >= 3000, "{} were heard", heard.len());
+            assert_accounts(&summary, &late.into_unsent(), &heard);
         }
     });
 }
@@ -248,22 +242,20 @@ fn what_was_written_before_a_close_ran_out_of_time_is_read_after_it() {
 #[test]
 fn a_close_that_has_time_lets_a_slow_reader_finish() {
     watched(|| {
-        for open in WAYS_HOME {
-            for (mut reader, pipe) in pipes() {
-                let writer = open().build(pipe).unwrap();
-                writer.try_send(stream(0, 50_000)).unwrap();
-                until_stalled(&writer);
-                let closing = thread::spawn(move || writer.close_timeout(LONG).unwrap());
-                let mut heard = Vec::new();
-                while heard.len() < 50_000 {
-                    let next = (50_000 - heard.len()).min(777);
-                    heard.append(&mut read_exact(&mut reader, next));
-                }
-                assert_eq!(closing.join().unwrap().written, 50_000);
-                hear_all(&mut reader, &mut heard);
-                assert_eq!(heard.len(), 50_000);
-                assert_stream(0, &heard);
+        for (mut reader, pipe) in pipes() {
+            let writer = PipeWriter::new(pipe).unwrap();
+            writer.try_send(stream(0, 50_000)).unwrap();
+            until_stalled(&writer);
+            let closing = thread::spawn(move || writer.close_timeout(LONG).unwrap());
+            let mut heard = Vec::new();
+            while heard.len() < 50_000 {
+                let next = (50_000 - heard.len()).min(777);
+                heard.append(&mut read_exact(&mut reader, next));
             }
+            assert_eq!(closing.join().unwrap().written, 50_000);
+            hear_all(&mut reader, &mut heard);
+            assert_eq!(heard.len(), 50_000);
+            assert_stream(0, &heard);
         }
     });
 }

@@ -19,7 +19,7 @@ use pipewright::{Outcome, PipeWriter};
 
 use common::accounts::until_stalled;
 use common::data::{read_stream, slow_reader, stream};
-use common::ends::{Named, Pipe, WAYS_HOME};
+use common::ends::{Named, Pipe};
 use common::{LONG, until, watched};
 
 /// A pipe that is full with a part of what these tests write.
@@ -30,21 +30,19 @@ fn small() -> (File, Pipe) {
 #[test]
 fn a_large_stream_arrives_whole_at_a_slow_reader() {
     watched(|| {
-        for open in WAYS_HOME {
-            const LEN: usize = 8 << 20;
-            for buffer in [1, 4096, 65_536, 1 << 20] {
-                let (reader, pipe) = Named {
-                    buffer,
-                    ..Named::DEFAULT
-                }
-                .pair();
-                let reading = slow_reader(reader);
-                let writer = open().build(pipe).unwrap();
-                writer.try_send(stream(0, LEN)).unwrap();
-                let summary = writer.close_timeout(LONG).unwrap();
-                assert_eq!(summary.written, LEN as u64);
-                assert_eq!(reading.join().unwrap(), LEN);
+        const LEN: usize = 8 << 20;
+        for buffer in [1, 4096, 65_536, 1 << 20] {
+            let (reader, pipe) = Named {
+                buffer,
+                ..Named::DEFAULT
             }
+            .pair();
+            let reading = slow_reader(reader);
+            let writer = PipeWriter::new(pipe).unwrap();
+            writer.try_send(stream(0, LEN)).unwrap();
+            let summary = writer.close_timeout(LONG).unwrap();
+            assert_eq!(summary.written, LEN as u64);
+            assert_eq!(reading.join().unwrap(), LEN);
         }
     });
 }
@@ -54,19 +52,17 @@ fn a_large_stream_arrives_whole_at_a_slow_reader() {
 #[test]
 fn close_delivers_before_the_end_of_the_stream() {
     watched(|| {
-        for open in WAYS_HOME {
-            let (mut reader, pipe) = Named {
-                buffer: 65_536,
-                ..Named::DEFAULT
-            }
-            .pair();
-            let writer = open().build(pipe).unwrap();
-            writer.try_send(stream(0, 10_000)).unwrap();
-            let summary = writer.close_timeout(LONG).unwrap();
-            assert_eq!(summary.written, 10_000);
-            // Only now does anybody read.
-            assert_eq!(read_stream(&mut reader, 0), 10_000);
+        let (mut reader, pipe) = Named {
+            buffer: 65_536,
+            ..Named::DEFAULT
         }
+        .pair();
+        let writer = PipeWriter::new(pipe).unwrap();
+        writer.try_send(stream(0, 10_000)).unwrap();
+        let summary = writer.close_timeout(LONG).unwrap();
+        assert_eq!(summary.written, 10_000);
+        // Only now does anybody read.
+        assert_eq!(read_stream(&mut reader, 0), 10_000);
     });
 }
 
@@ -74,25 +70,23 @@ fn close_delivers_before_the_end_of_the_stream() {
 #[test]
 fn a_write_outlives_the_thread_that_sent_it() {
     watched(|| {
-        for open in WAYS_HOME {
-            // So small that the first write is pending, not only the later ones.
-            let small = Named {
-                buffer: 1,
-                ..Named::DEFAULT
-            };
-            let (mut reader, pipe) = small.pair();
-            let writer = open().build(pipe).unwrap();
-            let sender = writer.clone();
-            thread::spawn(move || {
-                sender.try_send(stream(0, 100_000)).unwrap();
-                until_stalled(&sender);
-            })
-            .join()
-            .unwrap();
-            let closing = thread::spawn(move || writer.close_timeout(LONG).unwrap());
-            assert_eq!(read_stream(&mut reader, 0), 100_000);
-            closing.join().unwrap();
-        }
+        // So small that the first write is pending, not only the later ones.
+        let small = Named {
+            buffer: 1,
+            ..Named::DEFAULT
+        };
+        let (mut reader, pipe) = small.pair();
+        let writer = PipeWriter::new(pipe).unwrap();
+        let sender = writer.clone();
+        thread::spawn(move || {
+            sender.try_send(stream(0, 100_000)).unwrap();
+            until_stalled(&sender);
+        })
+        .join()
+        .unwrap();
+        let closing = thread::spawn(move || writer.close_timeout(LONG).unwrap());
+        assert_eq!(read_stream(&mut reader, 0), 100_000);
+        closing.join().unwrap();
     });
 }
 
@@ -128,35 +122,33 @@ fn the_last_handle_can_be_dropped_in_the_callback() {
 #[test]
 fn a_child_that_never_reads_can_be_stopped_killed_and_closed() {
     watched(|| {
-        for open in WAYS_HOME {
-            for how in ["stop", "kill", "close"] {
-                let mut child = Command::new(std::env::current_exe().unwrap())
-                    .args(["a_child_that_never_reads", "--exact", "--ignored"])
-                    .env("PIPEWRIGHT_TEST_CHILD", "1")
-                    .stdin(Stdio::piped())
-                    .stdout(Stdio::null())
-                    .spawn()
-                    .unwrap();
-                let stdin = child.stdin.take().unwrap();
-                let writer = open().build(stdin).unwrap();
-                writer.try_send(stream(0, 500_000)).unwrap();
-                until_stalled(&writer);
-                match how {
-                    "stop" => assert!(!writer.stop().is_empty()),
-                    "close" => {
-                        let error = writer.close_timeout(Duration::from_millis(20)).unwrap_err();
-                        assert!(error.timed_out());
-                        assert!(!error.into_unsent().is_empty());
-                    }
-                    _ => {
-                        child.kill().unwrap();
-                        let summary = writer.wait_ended(LONG).unwrap();
-                        assert!(matches!(summary.outcome, Outcome::Failed(_)), "{summary}");
-                    }
+        for how in ["stop", "kill", "close"] {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["a_child_that_never_reads", "--exact", "--ignored"])
+                .env("PIPEWRIGHT_TEST_CHILD", "1")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let stdin = child.stdin.take().unwrap();
+            let writer = PipeWriter::new(stdin).unwrap();
+            writer.try_send(stream(0, 500_000)).unwrap();
+            until_stalled(&writer);
+            match how {
+                "stop" => assert!(!writer.stop().is_empty()),
+                "close" => {
+                    let error = writer.close_timeout(Duration::from_millis(20)).unwrap_err();
+                    assert!(error.timed_out());
+                    assert!(!error.into_unsent().is_empty());
                 }
-                let _ = child.kill();
-                child.wait().unwrap();
+                _ => {
+                    child.kill().unwrap();
+                    let summary = writer.wait_ended(LONG).unwrap();
+                    assert!(matches!(summary.outcome, Outcome::Failed(_)), "{summary}");
+                }
             }
+            let _ = child.kill();
+            child.wait().unwrap();
         }
     });
 }

@@ -80,8 +80,6 @@ pub(crate) type Many = Box<dyn FnOnce(&Bytes, usize) -> io::Result<()>>;
 pub(crate) const ALL: &[Contender] = &[
     raw::CONTENDER,
     pipewright::CONTENDER,
-    #[cfg(windows)]
-    pipewright::SOLE_OWNER,
     tokio::CONTENDER,
     #[cfg(unix)]
     async_io::CONTENDER,

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use ::pipewright::{Builder, CloseError, JOIN_MAX, PipeWriter, SendTimeoutError};
+use ::pipewright::{CloseError, JOIN_MAX, PipeWriter, SendTimeoutError};
 use bytes::Bytes;
 
 use super::{Call, Contender, LONG, Many, Source, Stream};
@@ -12,30 +12,17 @@ use crate::os::Pipe;
 /// Enough for all that a caller sends while its reader stalls.
 const STALLED: u64 = 64 << 20;
 
-pub(crate) const CONTENDER: Contender = contender::<false>("pipewright");
-
-/// The same, told that nobody else has the handle.
-#[cfg(windows)]
-pub(crate) const SOLE_OWNER: Contender = contender::<true>("sole owner");
-
-const fn contender<const SOLE: bool>(name: &'static str) -> Contender {
-    Contender {
-        name,
-        stream: |pipe| Ok(Box::new(open(pipe, builder::<SOLE>())?)),
-        prompt: true,
-        call: Some(|pipe| Ok(Box::new(open(pipe, builder::<SOLE>().capacity(STALLED))?))),
-        many: Some(many::<SOLE>),
-        most: usize::MAX,
-    }
-}
-
-fn builder<const SOLE: bool>() -> Builder {
-    PipeWriter::builder().sole_owner(SOLE)
-}
-
-fn open(pipe: Pipe, builder: Builder) -> io::Result<Writer> {
-    Ok(Writer(builder.build(pipe.into_handle()?)?))
-}
+pub(crate) const CONTENDER: Contender = Contender {
+    name: "pipewright",
+    stream: |pipe| Ok(Box::new(Writer(PipeWriter::new(pipe.into_handle()?)?))),
+    prompt: true,
+    call: Some(|pipe| {
+        let builder = PipeWriter::builder().capacity(STALLED);
+        Ok(Box::new(Writer(builder.build(pipe.into_handle()?)?)))
+    }),
+    many: Some(many),
+    most: usize::MAX,
+};
 
 struct Writer(PipeWriter);
 
@@ -80,8 +67,8 @@ fn close(writer: &PipeWriter) -> io::Result<()> {
         .map_err(|error: CloseError| io::Error::other(error.to_string()))
 }
 
-fn many<const SOLE: bool>(pipes: Vec<Pipe>) -> io::Result<Many> {
-    let open = |pipe| Ok(open(pipe, builder::<SOLE>())?.0);
+fn many(pipes: Vec<Pipe>) -> io::Result<Many> {
+    let open = |pipe: Pipe| Ok(PipeWriter::new(pipe.into_handle()?)?);
     let writers: io::Result<Vec<_>> = pipes.into_iter().map(open).collect();
     let writers = writers?;
     Ok(Box::new(move |chunk, chunks| {

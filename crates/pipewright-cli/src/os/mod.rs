@@ -164,8 +164,6 @@ pub(crate) struct Ends {
     pub(crate) waker: Waker,
     /// What it hears.
     pub(crate) way_out: WayOut,
-    /// Whether what reads beside it lets it be written to as nobody else's.
-    pub(crate) sole_owner: bool,
     /// What the two have in common.
     pub(crate) connection: Connection,
 }

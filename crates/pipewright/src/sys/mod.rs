@@ -4,13 +4,12 @@
 //!
 //! A [`Driver`] carries the operations of one writer to one handle. It never
 //! looks into the writer's state; the writer never asks what kind of driver it
-//! has, beyond [`Driver::senders`] and [`Driver::closes_at_once`].
+//! has, beyond [`Driver::inline`] and [`Driver::closes_at_once`].
 //!
 //! * **One operation at a time.** [`Driver::submit`] and [`Inline::write`] are called
 //!   only when no operation is in flight, so at most one thread is in them, and never
-//!   while [`Driver::detach`] runs; but a `submit` whose operation is pending may still
-//!   be about to return when that comes back, and touches nothing any more. The other
-//!   methods may be called at any time, from any thread.
+//!   while [`Driver::detach`] runs. The other methods may be called at any time, from
+//!   any thread.
 //! * **Every operation comes back exactly once**: in the answer of `submit`, or,
 //!   after [`Submitted::Pending`], through [`Writer::landed`]. Until then the
 //!   driver owns it, and with it the memory that the kernel may touch (buffer,
@@ -88,8 +87,8 @@ pub(crate) trait Driver: Send + Sync {
     /// How much one operation may hold.
     fn limits(&self) -> Limits;
 
-    /// What a sender does whose message finds nothing before it.
-    fn senders(&self) -> Senders<'_>;
+    /// How senders write by themselves, if a write never waits.
+    fn inline(&self) -> Option<&dyn Inline>;
 
     /// Whether `detach`, and closing what it gives up, never waits, so that any thread
     /// may do it. If not, only the writing side does.
@@ -98,8 +97,7 @@ pub(crate) trait Driver: Send + Sync {
     /// Have [`Writer::turn`] called soon, on the writing side.
     fn schedule(&self, writer: Arc<dyn Writer>);
 
-    /// Starts the operation. Called in a turn: on the writing side, or by a sender if
-    /// those [take turns](Senders::TakeTurns).
+    /// Starts the operation. Called on the writing side, in a turn.
     fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted;
 
     /// After [`Submitted::NotReady`]: call [`Writer::ready`], once, when a write
@@ -121,22 +119,6 @@ pub(crate) trait Driver: Send + Sync {
     /// An error is that the system cannot tell
     /// ([`Unsupported`](io::ErrorKind::Unsupported)), or that the pipe is broken.
     fn poll_read(&self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-}
-
-/// What a sender does whose message finds nothing before it.
-pub(crate) enum Senders<'a> {
-    /// It leaves the message to the writing side.
-    Queue,
-    /// It writes the message from its own memory.
-    #[cfg_attr(
-        windows,
-        allow(dead_code, reason = "there a write may go on after the call")
-    )]
-    Write(&'a dyn Inline),
-    /// It queues the message and runs the turn itself: what a turn starts goes on
-    /// without the thread that started it.
-    #[cfg_attr(unix, allow(dead_code, reason = "Unix drivers complete at once"))]
-    TakeTurns,
 }
 
 /// A driver whose writes never wait, so that any thread may do them.

@@ -1,6 +1,5 @@
 //! What a process can see of itself. The names that Linux and Windows both have:
-//! `threads`, `threads_named` and `our_threads`, how many threads there are, and
-//! `serving`, which of ours carry the operations out; `pool_for`, how many of
+//! `threads` and `threads_named`, how many threads there are; `pool_for`, how many of
 //! them the system may have made for so many waits; `handles`, how many handles
 //! (descriptors) are open; `raise_handle_limit`; `cpu_time`, of the thread with a name.
 

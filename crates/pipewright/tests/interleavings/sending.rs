@@ -1,7 +1,7 @@
 //! Messages on their way, while others send and the system completes.
 
 use loom::thread;
-use pipewright::scripted::{Answer, End, Ready, Script, Senders, clock};
+use pipewright::scripted::{Answer, End, Ready, Script, clock};
 use pipewright::{Outcome, PipeWriter};
 
 use super::*;
@@ -105,18 +105,9 @@ fn one_of_two_pipes_that_are_attached_at_once_comes_back() {
 
 #[test]
 fn a_writer_whose_threads_may_not_write_inline_loses_no_message() {
-    two_threads_send(Senders::Queue);
-}
-
-#[test]
-fn a_writer_whose_threads_take_turns_loses_no_message() {
-    two_threads_send(Senders::TakeTurns);
-}
-
-fn two_threads_send(senders: Senders) {
-    explore(move || {
+    explore(|| {
         let mut script = Script::new([Answer::takes(1)]);
-        script.senders = senders;
+        script.inline = false;
         script.burst = 1;
         let kernel = Kernel::new(script);
         let (writer, accepted) = (writer(&kernel), Accepted::default());
@@ -132,34 +123,6 @@ fn two_threads_send(senders: Senders) {
         writer.close_timeout(LONG).unwrap();
         system.join().unwrap();
         assert_eq!(settle(&kernel, &writer, &accepted).written, 4);
-    });
-}
-
-/// Where a sender runs the turn, the write is a part of its call, and may take longer than
-/// the time after which messages count as far apart.
-#[test]
-fn messages_that_follow_closely_are_joined_however_long_the_first_takes_to_write() {
-    explore(|| {
-        let mut script = Script::default();
-        script.senders = Senders::TakeTurns;
-        let kernel = Kernel::new(script);
-        let builder = PipeWriter::builder().on_progress(|_| clock::advance(LONG));
-        let writer = builder.build(kernel.pipe()).unwrap();
-        for message in ["first", "second", "third"] {
-            writer.try_send(message).unwrap();
-        }
-        assert_eq!(
-            kernel.account().operations,
-            1,
-            "not only the first was written alone"
-        );
-        while kernel.step(0) {}
-        let account = kernel.account();
-        assert_eq!(
-            (account.operations, &account.received[..]),
-            (2, &b"firstsecondthird"[..])
-        );
-        drop(writer.stop());
     });
 }
 

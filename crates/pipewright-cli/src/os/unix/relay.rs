@@ -94,8 +94,6 @@ fn socket(socket: OwnedFd) -> Result<Ends, Trouble> {
         input,
         waker,
         way_out: handle.into(),
-        // A descriptor that does not wait is read by one that asks first.
-        sole_owner: true,
         connection,
     })
 }
@@ -118,7 +116,6 @@ fn fifos(to: &Path, from: &Path, limit: Duration) -> Result<Ends, Trouble> {
         input,
         waker,
         way_out: to.into(),
-        sole_owner: true,
         connection: Connection::Fifos,
     })
 }

@@ -97,8 +97,6 @@ fn pipe(name: &Path, limit: Option<Duration>) -> Result<Ends, Trouble> {
         input,
         waker,
         way_out: handle.into(),
-        // Its reads would be told to the port that it were bound to.
-        sole_owner: false,
         connection,
     })
 }
@@ -110,7 +108,6 @@ fn socket(socket: Socket) -> Result<Ends, Trouble> {
         input,
         waker,
         way_out: Carrier::to(socket)?,
-        sole_owner: true,
         connection: Connection::Socket,
     })
 }

@@ -6,11 +6,9 @@ use std::task::{Context, Poll};
 
 use pipewright_core::{Limits, Mode, Operation};
 
-use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready, Senders, State};
+use super::{Answer, CANCELLED, Deed, End, Fault, Flight, Kernel, Ready, State};
 use crate::sync::Mutex;
-use crate::sys::{
-    self, Asked, Attempt, Description, Driver, Inline, Opened, Pipe, Submitted, Writer,
-};
+use crate::sys::{Asked, Attempt, Description, Driver, Inline, Opened, Pipe, Submitted, Writer};
 
 pub(super) struct Scripted {
     kernel: Kernel,
@@ -117,16 +115,12 @@ impl Driver for Scripted {
         }
     }
 
-    fn senders(&self) -> sys::Senders<'_> {
-        match self.kernel.0.script.senders {
-            Senders::Queue => sys::Senders::Queue,
-            Senders::Write => sys::Senders::Write(self),
-            Senders::TakeTurns => sys::Senders::TakeTurns,
-        }
+    fn inline(&self) -> Option<&dyn Inline> {
+        self.kernel.0.script.inline.then_some(self)
     }
 
     fn closes_at_once(&self) -> bool {
-        self.kernel.0.script.senders != Senders::Queue
+        self.kernel.0.script.inline
     }
 
     fn schedule(&self, writer: Arc<dyn Writer>) {

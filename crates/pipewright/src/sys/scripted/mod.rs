@@ -44,7 +44,7 @@ use self::driver::Scripted;
 use super::{Submitted, Writer};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
-pub use self::script::{Account, Answer, CANCELLED, Cancelled, End, Fault, Ready, Script, Senders};
+pub use self::script::{Account, Answer, CANCELLED, Cancelled, End, Fault, Ready, Script};
 pub use pipewright_core::Rest;
 
 /// A kernel, with one pipe. Clones are the same kernel.

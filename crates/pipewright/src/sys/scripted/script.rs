@@ -15,8 +15,9 @@ pub struct Script {
     /// The answers to the operations, in order. After the last one the kernel takes
     /// everything at once.
     pub answers: VecDeque<Answer>,
-    /// What senders may do.
-    pub senders: Senders,
+    /// Whether senders may write, and any thread may close; if not, only those may that
+    /// carry the kernel's deeds out.
+    pub inline: bool,
     /// The most bytes of one operation.
     pub max_bytes: usize,
     /// The most chunks of one operation.
@@ -33,7 +34,7 @@ impl Default for Script {
         let limits = Limits::default();
         Script {
             answers: VecDeque::new(),
-            senders: Senders::Write,
+            inline: true,
             max_bytes: limits.max_bytes,
             max_chunks: limits.max_chunks,
             burst: 1,
@@ -50,22 +51,6 @@ impl Script {
             ..Script::default()
         }
     }
-}
-
-/// Who may write and close, beside those who carry the kernel's deeds out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Senders {
-    /// Nobody.
-    Queue,
-    /// Senders may write from their own memory, and any thread may close.
-    Write,
-    /// Senders may run turns, and any thread may close.
-    TakeTurns,
-}
-
-impl Senders {
-    /// All of them.
-    pub const ALL: [Senders; 3] = [Senders::Queue, Senders::Write, Senders::TakeTurns];
 }
 
 /// The answer to one operation.

@@ -17,7 +17,7 @@ use super::reactor::Reactor;
 use super::source::Source;
 use super::system;
 use super::write::{self, Mechanism};
-use crate::sys::{Attempt, Driver, Inline, Pipe, Refused, Senders, Submitted, Writer};
+use crate::sys::{Attempt, Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 pub(super) struct Readiness {
     reactor: &'static Reactor,
@@ -146,8 +146,8 @@ impl Driver for Readiness {
         write::LIMITS
     }
 
-    fn senders(&self) -> Senders<'_> {
-        Senders::Write(self)
+    fn inline(&self) -> Option<&dyn Inline> {
+        Some(self)
     }
 
     fn closes_at_once(&self) -> bool {

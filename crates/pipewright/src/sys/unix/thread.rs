@@ -21,7 +21,7 @@ use super::signal::Signal;
 use super::{sigpipe, system, write};
 use crate::panics::contain;
 use crate::sys::duty::{self, Duty, Server};
-use crate::sys::{Attempt, Driver, Pipe, Refused, Senders, Submitted, Writer};
+use crate::sys::{Attempt, Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 /// POSIX guarantees a pipe that polls as writable room for this many bytes
 /// (`_POSIX_PIPE_BUF`; limits.h).
@@ -132,8 +132,8 @@ impl Driver for BlockingThread {
         write::LIMITS
     }
 
-    fn senders(&self) -> Senders<'_> {
-        Senders::Queue
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
     }
 
     fn closes_at_once(&self) -> bool {

@@ -7,14 +7,13 @@
 //!   freed, and everything points to it there.
 //! * **I2 owner**: a block has exactly one owner: a [`Block`] value, or, from
 //!   [`Block::lend`] until the completion, the kernel together with the thread-pool
-//!   wait or with a [`Lent`], which frees nothing. While the kernel has it there is no
-//!   `Block` value that is dropped, so nothing can free it; the callback, or
-//!   [`Lent::end`], makes one again. Should that never be, the memory is never freed.
+//!   wait. While the kernel has it there is no `Block` value, so nothing can free
+//!   it; the callback makes one again. Should the callback never come, the memory
+//!   is never freed.
 //! * **I3 load**: the data, the handle and whoever is to be told are in the block
 //!   while the kernel has it.
 //! * **I4 once**: the wait is armed by `lend` alone, fires once for each time that it
-//!   is armed, and its callback ends the loan before anything else. A block that has no
-//!   wait comes home by its `Lent` alone, of which there is one for each loan.
+//!   is armed, and its callback ends the loan before anything else.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -60,34 +59,20 @@ pub(super) enum Wrote {
 /// A block that the kernel does not have.
 pub(super) struct Block(NonNull<Memory>);
 
-/// A block that the kernel has, and that comes home by a packet of the [`Port`], which is
-/// looked up here. Dropped, it leaks.
-///
-/// [`Port`]: super::port::Port
-pub(super) struct Lent(NonNull<Memory>);
-
 struct Memory {
     /// The kernel writes to it while it has the block.
     overlapped: UnsafeCell<OVERLAPPED>,
-    /// How a thread of the pool hears of the completion; not if a packet tells it.
-    pool: Option<Pool>,
-    load: Option<Load>,
-}
-
-struct Pool {
     /// Set by the completion. Nobody else has the handle.
     event: OwnedHandle,
     /// 0 until it is made.
     wait: PTP_WAIT,
+    load: Option<Load>,
 }
 
 // SAFETY: by I2 a `Block` is the only owner of its memory, as a `Box` is, and what is
 // in there may go to other threads: handles, the wait's handle, and `Load`, which is
 // `Send` (asserted below).
 unsafe impl Send for Block {}
-
-// SAFETY: it gives access to the memory only by becoming the `Block` again.
-unsafe impl Send for Lent {}
 
 const _: () = {
     const fn is_send<T: Send>() {}
@@ -96,39 +81,26 @@ const _: () = {
 };
 
 impl Block {
-    /// A block for handles that are bound to no port of ours.
-    ///
     /// # Errors
     ///
     /// The system's, for want of memory or handles.
-    pub(super) fn of_pool() -> io::Result<Block> {
-        let event = event()?;
-        let mut block = Block::new(Some(Pool { event, wait: 0 }));
+    pub(super) fn new() -> io::Result<Block> {
+        let memory = Box::new(Memory {
+            overlapped: UnsafeCell::default(),
+            event: event()?,
+            wait: 0,
+            load: None,
+        });
+        let mut block = Block(NonNull::from(Box::leak(memory)));
         let context = block.0.as_ptr().cast::<c_void>();
         // SAFETY: the context stays valid until the wait is closed, which `drop`
         // does before it frees the memory (I1); no environment is the default pool.
-        let made = unsafe { CreateThreadpoolWait(Some(completed), context, ptr::null()) };
-        if made == 0 {
+        let wait = unsafe { CreateThreadpoolWait(Some(completed), context, ptr::null()) };
+        if wait == 0 {
             return Err(io::Error::last_os_error());
         }
-        if let Some(Pool { wait, .. }) = &mut block.memory_mut().pool {
-            *wait = made;
-        }
+        block.memory_mut().wait = wait;
         Ok(block)
-    }
-
-    /// A block for handles that are bound to the port.
-    pub(super) fn of_port() -> Block {
-        Block::new(None)
-    }
-
-    fn new(pool: Option<Pool>) -> Block {
-        let memory = Box::new(Memory {
-            overlapped: UnsafeCell::default(),
-            pool,
-            load: None,
-        });
-        Block(NonNull::from(Box::leak(memory)))
     }
 
     /// Starts to write the first `len` bytes of the load's data.
@@ -136,13 +108,10 @@ impl Block {
     /// After [`Wrote::Pending`] the kernel has the block, and the caller must
     /// [`lend`](Self::lend) it.
     pub(super) fn write(&mut self, len: u32) -> Wrote {
-        let event = match &self.memory().pool {
-            Some(pool) => without_packet(pool.event.as_raw_handle()),
-            None => ptr::null_mut(),
-        };
+        let event = self.memory().event.as_raw_handle();
         let overlapped = self.memory_mut().overlapped.get_mut();
         *overlapped = OVERLAPPED {
-            hEvent: event,
+            hEvent: without_packet(event),
             ..OVERLAPPED::default()
         };
         let Some(load) = &self.memory().load else {
@@ -191,24 +160,14 @@ impl Block {
         Ok(written)
     }
 
-    /// Gives the block to the kernel's completion: the callback tells the writer, or,
-    /// if there is one, whoever has the `Lent`.
-    pub(super) fn lend(self) -> Option<Lent> {
-        // From here on the callback or the `Lent` is the owner (I2).
-        let lent = ManuallyDrop::new(self);
-        let Some(pool) = &lent.memory().pool else {
-            return Some(Lent(lent.0));
-        };
-        let (wait, event) = (pool.wait, pool.event.as_raw_handle());
+    /// Gives the block to the kernel's completion: the callback tells the writer.
+    pub(super) fn lend(self) {
+        let (wait, event) = (self.memory().wait, self.memory().event.as_raw_handle());
+        // From here on the callback is the owner (I2).
+        let _lent = ManuallyDrop::new(self);
         // SAFETY: wait and event are the block's own, and both are open until it is
         // freed, which only the callback can do, after this call armed it (I4).
         unsafe { SetThreadpoolWait(wait, event, ptr::null()) };
-        None
-    }
-
-    /// Whether the kernel still has it.
-    pub(super) fn is_incomplete(&self) -> bool {
-        matches!(self.result(), Err((_, ERROR_IO_INCOMPLETE)))
     }
 
     pub(super) fn load(&mut self, load: Load) {
@@ -252,7 +211,7 @@ impl Drop for Block {
     /// callback runs (Microsoft, "CloseThreadpoolWait function": it is then freed after
     /// the callback).
     fn drop(&mut self) {
-        let wait = self.memory().pool.as_ref().map_or(0, |pool| pool.wait);
+        let wait = self.memory().wait;
         if wait != 0 {
             // SAFETY: the wait is open; without an event it waits for nothing.
             unsafe { SetThreadpoolWait(wait, ptr::null_mut(), ptr::null()) };
@@ -264,18 +223,6 @@ impl Drop for Block {
     }
 }
 
-impl Lent {
-    /// The block again, if the kernel is done with it.
-    pub(super) fn end(self) -> Result<Block, Lent> {
-        // Not an owner yet: it is to free nothing.
-        let block = ManuallyDrop::new(Block(self.0));
-        if block.is_incomplete() {
-            return Err(self);
-        }
-        Ok(ManuallyDrop::into_inner(block))
-    }
-}
-
 /// Names a pending write. It may outlive the write: it is only compared.
 pub(super) struct Ticket(*mut OVERLAPPED);
 
@@ -284,11 +231,6 @@ pub(super) struct Ticket(*mut OVERLAPPED);
 unsafe impl Send for Ticket {}
 
 impl Ticket {
-    /// Whether it is the write with its OVERLAPPED there.
-    pub(super) fn is(&self, overlapped: *const OVERLAPPED) -> bool {
-        ptr::eq(self.0, overlapped)
-    }
-
     /// Asks the system to cancel the write. Its completion follows as always, as
     /// cancelled or not; that there is nothing to cancel is no error.
     pub(super) fn cancel(&self, pipe: &OwnedHandle) {
@@ -318,17 +260,18 @@ unsafe extern "system" fn completed(
     // The context is the memory's address (see `new`), it was lent, and the loan ends
     // here, once (I4).
     let block = Block(memory);
-    if block.is_incomplete() {
+    if is_incomplete(&block) {
         // The event was set and the kernel is not done: it should not happen. Wait on,
         // for an event that is set after this moment; look again, in case it was just
         // before.
-        if let Some(pool) = &block.memory().pool {
-            reset(pool.event.as_handle());
-        }
-        if block.is_incomplete() {
-            let _comes_back_here = block.lend();
-            return;
+        reset(block.memory().event.as_handle());
+        if is_incomplete(&block) {
+            return block.lend();
         }
     }
     Overlapped::completed(block);
+}
+
+fn is_incomplete(block: &Block) -> bool {
+    matches!(block.result(), Err((_, ERROR_IO_INCOMPLETE)))
 }

@@ -21,12 +21,11 @@ use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
 use super::kind::{Kind, last_error};
-use super::overlapped::limits;
-use super::pause::Pause;
+use super::overlapped::{Pause, limits};
 use super::worker::Worker;
 use crate::panics::contain;
 use crate::sys::duty::{self, Duty, Server};
-use crate::sys::{Driver, Pipe, Refused, Senders, Submitted, Writer};
+use crate::sys::{Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 /// What its threads are called.
 const THREAD: &str = "pipewright-blocking";
@@ -160,8 +159,8 @@ impl Driver for BlockingThread {
         limits(self.kind)
     }
 
-    fn senders(&self) -> Senders<'_> {
-        Senders::Queue
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
     }
 
     fn closes_at_once(&self) -> bool {

@@ -3,7 +3,6 @@
 //! | handle | mechanism | driver |
 //! | --- | --- | --- |
 //! | opened for overlapped I/O: named pipe, `ChildStdin`, serial port | overlapped `WriteFile`, thread-pool wait | overlapped |
-//! | the same, a pipe that nobody else uses | overlapped `WriteFile`, completion port | overlapped |
 //! | any other: anonymous pipe, console, inherited standard output, file | `WriteFile`, `CancelSynchronousIo` | thread |
 //! | disk file opened for overlapped I/O | refused: it has no position to write at | |
 //!
@@ -19,8 +18,6 @@ mod errors;
 mod flush;
 mod kind;
 mod overlapped;
-mod pause;
-mod port;
 mod signal;
 mod worker;
 
@@ -50,15 +47,15 @@ pub(crate) fn describe(pipe: &Pipe) -> Description {
 }
 
 /// Finds out what `pipe` is, and picks its driver. The size of a pipe is fixed when
-/// it is made, so `handling` has no say there.
-pub(crate) fn open(pipe: Pipe, handling: Handling) -> Result<Opened, Refused> {
+/// it is made, and no handle's flags are changed, so `handling` has no say.
+pub(crate) fn open(pipe: Pipe, _: Handling) -> Result<Opened, Refused> {
     let kind = match kind::Kind::of(pipe.as_handle()) {
         Ok(kind) => kind,
         Err(error) => return Err(Refused { pipe, error }),
     };
     let description = kind.describe(pipe.as_handle());
     let driver: Arc<dyn Driver> = if kind.overlapped {
-        overlapped::Overlapped::open(pipe, kind, handling)?
+        overlapped::Overlapped::open(pipe, kind)?
     } else {
         blocking::BlockingThread::open(pipe, kind)?
     };

@@ -4,36 +4,33 @@
 //!
 //! * done at once: the answer of `submit`, no completion follows;
 //! * pending: the kernel has the operation's [`Block`], and exactly one completion
-//!   follows, which hands the block to the worker;
+//!   follows, through a thread-pool wait on the block's event, which hands the block to
+//!   the worker. That works on handles that belong to somebody else's completion port
+//!   too;
 //! * refused at once: the answer of `submit`, no completion follows.
 //!
 //! A cancel changes nothing of this: it asks the kernel to hurry, and the completion
 //! follows, with whatever came of the race. Nothing is freed before.
 //!
-//! A completion comes through a thread-pool wait on the block's event: that works on
-//! handles that belong to somebody else's completion port too. Writes to such handles
-//! are started on the [`Worker`] alone, which says why. A pipe that nobody else uses is
-//! bound to a [`Port`] of ours instead, if it can be: then any thread starts writes, and
-//! the worker of that port hears of the completions.
+//! Writes are started on the [`Worker`] alone, which says why.
 
 use std::io;
-use std::os::windows::io::{AsHandle, OwnedHandle};
+use std::os::windows::io::OwnedHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use pipewright_core::{Limits, Operation};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER};
-use windows_sys::Win32::System::IO::OVERLAPPED;
 
-use super::block::{Block, Lent, Load, Ticket, Wrote};
+use super::block::{Block, Load, Ticket, Wrote};
 use super::contiguous::Contiguous;
 use super::errors;
 use super::flush::{Asked, Flushes};
-use super::kind::{Kind, Object, code_of};
-use super::pause::Pause;
-use super::port::{Bound, Port};
-use super::worker::Worker;
-use crate::sys::{Driver, Handling, Pipe, Refused, Senders, Submitted, Writer};
+use super::kind::{Kind, code_of};
+use super::worker::{Timer, Worker};
+use crate::sys::{Driver, Inline, Pipe, Refused, Submitted, Writer};
 
 /// The most bytes of one operation: what may be in doubt after a cancel.
 const MAX_BYTES: usize = 64 * 1024;
@@ -44,8 +41,6 @@ const MIN_BYTES: usize = 4096;
 pub(super) struct Overlapped {
     me: Weak<Overlapped>,
     worker: &'static Worker,
-    /// The worker's port, if the handle is bound to it.
-    bound: Option<(&'static Port, Bound)>,
     /// Read-locked for calls that do not wait. Beside this one, only the operation in
     /// flight and the flushes have references.
     pipe: RwLock<Option<Arc<OwnedHandle>>>,
@@ -63,56 +58,27 @@ pub(super) struct Overlapped {
 struct Flight {
     /// The writer is ending: no operation gets to the kernel any more.
     cancelled: bool,
-    pending: Option<Pending>,
-}
-
-/// In the kernel, or on its way there or back. While it says so, the block is not freed,
-/// so no other operation can have its address.
-struct Pending {
-    ticket: Ticket,
-    pipe: Arc<OwnedHandle>,
-    /// What a packet brings home.
-    lent: Option<Lent>,
-    /// A packet came before the thread that started the write could lend the block.
-    /// Nobody waits for that thread: it may not be running.
-    is_over: bool,
-}
-
-impl Pending {
-    /// What is loaded, before it is given to the kernel.
-    fn of(block: &Block) -> Option<Pending> {
-        let load = block.loaded()?;
-        Some(Pending {
-            ticket: block.ticket(),
-            pipe: Arc::clone(&load.pipe),
-            lent: None,
-            is_over: false,
-        })
-    }
+    /// In the kernel. While it says so, the block is not freed, so no other operation
+    /// can have its address.
+    pending: Option<(Ticket, Arc<OwnedHandle>)>,
 }
 
 impl Overlapped {
-    pub(super) fn open(pipe: Pipe, kind: Kind, handling: Handling) -> Result<Arc<Self>, Refused> {
-        let (worker, bound) = match way_home(&pipe, kind, handling) {
-            Ok(way) => way,
+    pub(super) fn open(pipe: Pipe, kind: Kind) -> Result<Arc<Self>, Refused> {
+        let worker = match Worker::get() {
+            Ok(worker) => worker,
             Err(error) => return Err(Refused { pipe, error }),
         };
         let pipe = Arc::new(pipe);
-        Ok(Arc::new_cyclic(|me| {
-            if let Some((port, bound)) = &bound {
-                port.serve(bound, Weak::clone(me));
-            }
-            Overlapped {
-                me: Weak::clone(me),
-                worker,
-                bound,
-                flushes: Flushes::new(&pipe),
-                pipe: RwLock::new(Some(pipe)),
-                kind,
-                flight: Mutex::default(),
-                spare: Mutex::default(),
-                pause: Pause::default(),
-            }
+        Ok(Arc::new_cyclic(|me| Overlapped {
+            me: Weak::clone(me),
+            worker,
+            flushes: Flushes::new(&pipe),
+            pipe: RwLock::new(Some(pipe)),
+            kind,
+            flight: Mutex::default(),
+            spare: Mutex::default(),
+            pause: Pause::default(),
         }))
     }
 
@@ -146,11 +112,12 @@ impl Overlapped {
             writer,
             driver,
         });
-        // Noted before: the packet may be there before the call has returned.
-        self.flight().pending = Pending::of(&block);
         let wrote = self.write(&mut block, len);
         match wrote {
-            Wrote::Pending => self.lend(block),
+            Wrote::Pending => {
+                self.pending(block);
+                Submitted::Pending
+            }
             Wrote::Done(written) => self.unload(block, |operation| self.wrote(operation, written)),
             Wrote::Refused(code) => {
                 self.unload(block, |operation| errors::refused(operation, code))
@@ -172,43 +139,18 @@ impl Overlapped {
     }
 
     /// The kernel has the operation.
-    fn lend(&self, block: Block) -> Submitted {
+    fn pending(&self, block: Block) {
+        let ticket = block.ticket();
         let mut flight = self.flight();
-        let cancelled = flight.cancelled;
-        let noted = flight.pending.as_mut();
-        // The cancel may have come before there was anything to cancel.
-        if let Some(pending) = noted.as_ref().filter(|_| cancelled) {
-            pending.ticket.cancel(&pending.pipe);
+        if let Some(pipe) = self.pipe() {
+            // The cancel may have come before there was anything to cancel.
+            if flight.cancelled {
+                ticket.cancel(&pipe);
+            }
+            flight.pending = Some((ticket, pipe));
         }
-        let is_over = noted.as_ref().is_some_and(|pending| pending.is_over);
-        if is_over && !block.is_incomplete() {
-            drop(flight);
-            self.worker.land(block);
-            return Submitted::Pending;
-        }
-        let lent = block.lend();
-        if let (Some(_), Some((port, _))) = (&lent, &self.bound) {
-            port.expect();
-        }
-        if let Some(pending) = noted {
-            pending.lent = lent;
-        }
-        Submitted::Pending
-    }
-
-    /// A packet has come, with the address of this OVERLAPPED: the block, if the kernel
-    /// had it and is done with it.
-    pub(super) fn arrived(&self, packet: *const OVERLAPPED) -> Option<Block> {
-        let mut flight = self.flight();
-        let pending = flight.pending.as_mut()?;
-        if !pending.ticket.is(packet) {
-            return None;
-        }
-        let Some(lent) = pending.lent.take() else {
-            pending.is_over = true;
-            return None;
-        };
-        lent.end().map_err(|lent| pending.lent = Some(lent)).ok()
+        drop(flight);
+        block.lend();
     }
 
     /// On a thread of the system's pool: the kernel is done with the operation. What
@@ -255,11 +197,7 @@ impl Overlapped {
 
     fn block(&self) -> io::Result<Block> {
         let spare = self.spare().take();
-        match (spare, &self.bound) {
-            (Some(block), _) => Ok(block),
-            (None, Some(_)) => Ok(Block::of_port()),
-            (None, None) => Block::of_pool(),
-        }
+        spare.map_or_else(Block::new, Ok)
     }
 
     /// Takes the operation out of a block that the kernel never had, or had only
@@ -273,9 +211,8 @@ impl Overlapped {
             // `start` has put it there.
             return Submitted::Pending;
         };
-        let pending = self.flight().pending.take();
         let replaced = self.spare().replace(block);
-        drop((pending, replaced));
+        drop(replaced);
         submitted(load.data.into_operation())
     }
 
@@ -289,11 +226,8 @@ impl Driver for Overlapped {
         limits(self.kind)
     }
 
-    fn senders(&self) -> Senders<'_> {
-        match self.bound {
-            Some(_) => Senders::TakeTurns,
-            None => Senders::Queue,
-        }
+    fn inline(&self) -> Option<&dyn Inline> {
+        None
     }
 
     fn closes_at_once(&self) -> bool {
@@ -305,10 +239,7 @@ impl Driver for Overlapped {
     }
 
     fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted {
-        debug_assert!(
-            self.bound.is_some() || Worker::is_here(),
-            "started on a thread that may end"
-        );
+        debug_assert!(Worker::is_here(), "started on a thread that may end");
         self.start(writer, operation)
     }
 
@@ -319,9 +250,9 @@ impl Driver for Overlapped {
     fn cancel(&self) {
         let mut flight = self.flight();
         flight.cancelled = true;
-        if let Some(pending) = &flight.pending {
+        if let Some((ticket, pipe)) = &flight.pending {
             // Under the lock: so the ticket names this operation, not a later one.
-            pending.ticket.cancel(&pending.pipe);
+            ticket.cancel(pipe);
         }
     }
 
@@ -343,34 +274,6 @@ impl Driver for Overlapped {
     }
 }
 
-impl Drop for Overlapped {
-    fn drop(&mut self) {
-        if let Some((port, bound)) = &self.bound {
-            port.forget(bound);
-        }
-    }
-}
-
-/// Who hears of the completions, and whether as packets.
-fn way_home(
-    pipe: &Pipe,
-    kind: Kind,
-    handling: Handling,
-) -> io::Result<(&'static Worker, Option<(&'static Port, Bound)>)> {
-    // In both ways: it also keeps the time.
-    let worker = Worker::get()?;
-    if handling.sole_owner && kind.object == Object::Pipe {
-        if let Ok((worker, port)) = Worker::of_port() {
-            // If not, it mostly belongs to a port already, which hears nothing of the
-            // other way.
-            if let Ok(bound) = port.bind(pipe.as_handle()) {
-                return Ok((worker, Some((port, bound))));
-            }
-        }
-    }
-    Ok((worker, None))
-}
-
 /// Of a pipe, not more than it holds: more would only wait in the kernel, where a
 /// cancel leaves it in doubt.
 pub(super) fn limits(kind: Kind) -> Limits {
@@ -379,5 +282,50 @@ pub(super) fn limits(kind: Kind) -> Limits {
             .quota
             .map_or(MAX_BYTES, |quota| quota.clamp(MIN_BYTES, MAX_BYTES)),
         max_chunks: usize::MAX,
+    }
+}
+
+/// Waits longer and longer between attempts, while no event tells when the pipe takes
+/// something: it is full and in non-blocking mode, or has no client yet.
+#[derive(Default)]
+pub(super) struct Pause {
+    misses: AtomicU32,
+    timer: Mutex<Option<Timer>>,
+}
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(50);
+
+    pub(super) fn arm(&self, writer: Arc<dyn Writer>) -> io::Result<()> {
+        struct Ready(Arc<dyn Writer>);
+        impl Wake for Ready {
+            fn wake(self: Arc<Self>) {
+                Arc::clone(&self.0).ready();
+            }
+        }
+        let misses = self.misses.fetch_add(1, Ordering::Relaxed);
+        let pause = (Self::FIRST * 2_u32.pow(misses.min(10))).min(Self::LONGEST);
+        let waker = Waker::from(Arc::new(Ready(writer)));
+        // Under the lock: were it noted only after it is over, it would take the place
+        // of the next one, and end that.
+        let mut slot = self.timer();
+        let replaced = slot.replace(Timer::start(Instant::now() + pause, waker)?);
+        drop(slot);
+        drop(replaced);
+        Ok(())
+    }
+
+    pub(super) fn reset(&self) {
+        self.misses.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        let ended = self.timer().take();
+        drop(ended);
+    }
+
+    fn timer(&self) -> MutexGuard<'_, Option<Timer>> {
+        self.timer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pipewright::{Builder, PipeWriter};
+use pipewright::PipeWriter;
 use windows_sys::Win32::Foundation::{GENERIC_READ, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_OVERLAPPED, FILE_WRITE_ATTRIBUTES, PIPE_ACCESS_DUPLEX, PIPE_ACCESS_OUTBOUND,
@@ -82,12 +82,6 @@ pub(crate) fn anonymous() -> (File, OwnedHandle) {
     let (reader, writer) = std::io::pipe().unwrap();
     (File::from(OwnedHandle::from(reader)), writer.into())
 }
-
-/// Builders for each way in which overlapped operations come home: that of any handle,
-/// and that of one which nobody else uses.
-pub(crate) const WAYS_HOME: [fn() -> Builder; 2] = [PipeWriter::builder, || {
-    PipeWriter::builder().sole_owner(true)
-}];
 
 /// The client's end of a named pipe, opened for overlapped I/O, to write to; the
 /// server reads.

@@ -37,12 +37,7 @@ pub(crate) fn threads_named(name: &str) -> Vec<Thread> {
 
 /// How many threads of ours there are.
 pub(crate) fn our_threads() -> usize {
-    serving().len() + threads_named("pipewright-file").len()
-}
-
-/// Those that serve most writers.
-pub(crate) fn serving() -> Vec<Thread> {
-    threads_named("pipewright")
+    threads_named("pipewright").len() + threads_named("pipewright-file").len()
 }
 
 /// What a child finds open, beside its standard streams.

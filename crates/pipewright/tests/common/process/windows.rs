@@ -64,20 +64,9 @@ pub(crate) fn threads_named(name: &str) -> Vec<Thread> {
     ids
 }
 
-/// How many threads of ours there are. Handles that are bound to a port have theirs,
-/// and all others have theirs: of the two, as many as there are of one.
+/// How many threads of ours there are.
 pub(crate) fn our_threads() -> usize {
-    serving().len() + threads_named("pipewright-blocking").len()
-}
-
-/// Those that serve most writers.
-pub(crate) fn serving() -> Vec<Thread> {
-    let [with_port, others] = ["pipewright-port", "pipewright"].map(threads_named);
-    if with_port.len() > others.len() {
-        with_port
-    } else {
-        others
-    }
+    threads_named("pipewright").len() + threads_named("pipewright-blocking").len()
 }
 
 /// How long a thread has been running on a processor.

@@ -11,7 +11,7 @@ use super::common::wakers::{Wakes, poll_with};
 use super::common::{LONG, until, watched};
 use super::*;
 use crate::front::waitable::Waitable;
-use crate::sys::scripted::{Rest, Senders};
+use crate::sys::scripted::Rest;
 
 /// What is queued; an operation takes 10 bytes of it.
 const TOTAL: usize = 25;
@@ -104,11 +104,11 @@ fn every_fault_at_every_moment_is_accounted_for_to_the_byte() {
     watched(|| {
         for before in BEFORE {
             for shape in SHAPES {
-                for pending in [false, true] {
-                    for senders in Senders::ALL {
-                        for user in [User::Sends, User::Closes, User::Drops] {
-                            fail(before, shape, 109, pending, senders, user);
-                        }
+                for (pending, inline) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    for user in [User::Sends, User::Closes, User::Drops] {
+                        fail(before, shape, 109, pending, inline, user);
                     }
                 }
             }
@@ -122,15 +122,15 @@ fn every_code_is_the_outcome_as_it_is() {
         for code in CODES {
             for shape in SHAPES {
                 for pending in [false, true] {
-                    fail(BEFORE[0], shape, code, pending, Senders::Write, User::Sends);
+                    fail(BEFORE[0], shape, code, pending, true, User::Sends);
                 }
             }
         }
     });
 }
 
-fn fail(before: Before, shape: Shape, raw: i32, pending: bool, senders: Senders, user: User) {
-    let what = format!("{before:?} {shape:?} {raw} pending: {pending} {senders:?} {user:?}");
+fn fail(before: Before, shape: Shape, raw: i32, pending: bool, inline: bool, user: User) {
+    let what = format!("{before:?} {shape:?} {raw} pending: {pending} inline: {inline} {user:?}");
     let end = End::Failed(Fault {
         code: raw,
         counted: shape.counted,
@@ -147,7 +147,7 @@ fn fail(before: Before, shape: Shape, raw: i32, pending: bool, senders: Senders,
         Answer::Now(end)
     };
     let mut script = Script::new(before.answer.into_iter().chain([answer]));
-    script.senders = senders;
+    script.inline = inline;
     script.max_bytes = 10;
     let kernel = Kernel::new(script);
     let told = Told::default();

@@ -276,7 +276,10 @@ fn a_blocking_write_that_got_room_and_then_the_end_says_why_it_ended() {
 #[test]
 fn what_a_callback_sends_is_left_to_the_writing_side() {
     watched(|| {
-        let kernel = Kernel::new(Script::default());
+        let kernel = Kernel::new(Script {
+            inline: true,
+            ..Script::default()
+        });
         let own = Arc::new(OnceLock::<WeakPipeWriter>::new());
         let (tell, told) = mpsc::channel();
         let weak = Arc::clone(&own);

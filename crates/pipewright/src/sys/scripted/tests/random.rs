@@ -11,7 +11,7 @@ use super::common::data::{Fate, tracked};
 use super::common::{LONG, Random, rounds, until, watched};
 use super::*;
 use crate::error::SendTimeoutError;
-use crate::sys::scripted::{Rest, Senders};
+use crate::sys::scripted::Rest;
 
 const ROUNDS: u64 = 1_000;
 
@@ -79,7 +79,7 @@ fn script(random: &mut Random, mode: Mode) -> Script {
     let answers = (0..random.below(12)).map(|_| answer(random)).collect();
     Script {
         answers,
-        senders: Senders::ALL[random.below(3)],
+        inline: random.one_in(2),
         max_bytes: random.between(1, 70_000),
         max_chunks: random.between(1, 3),
         burst: random.between(1, 4),

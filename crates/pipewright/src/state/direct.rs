@@ -1,59 +1,38 @@
 //! What the sending thread writes by itself.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pipewright_core::{Direct, Operation, Position};
 
 use super::State;
 use crate::effects::Effects;
-use crate::sys::{Driver, Senders, now};
-
-/// Who writes a message.
-pub(crate) enum Sending {
-    /// The writing side, when its turn comes.
-    Queued,
-    /// The sender, from its own memory: the message is accepted.
-    Direct(Arc<dyn Driver>, Position, Direct),
-    /// The sender, which queues it and runs the turn.
-    Turn,
-}
+use crate::sys::{Driver, now};
 
 /// Not while a callback runs: one that sends whenever something was written would keep
 /// the thread that it runs on from all other writers.
 impl State {
-    /// Who writes a message of `len` bytes: the sending thread, if nothing is before it,
-    /// and nothing has been for a while.
+    /// Accepts a message that the sending thread is to write by itself, if it should:
+    /// nothing is before it, and nothing has been for a while.
     #[inline]
-    pub(crate) fn sending(&mut self, len: usize) -> Sending {
+    pub(crate) fn send_direct(
+        &mut self,
+        len: usize,
+    ) -> Option<(Arc<dyn Driver>, Position, Direct)> {
         if self.turn_owed || !self.core.is_idle() || self.callback.is_running() {
-            return Sending::Queued;
+            return None;
         }
-        let Some(driver) = &self.driver else {
-            return Sending::Queued;
-        };
-        let senders = driver.senders();
-        if matches!(senders, Senders::Queue) || !self.pace.note(now()) {
-            return Sending::Queued;
+        let driver = self.driver.as_ref()?;
+        if driver.inline().is_none() || !self.pace.note(now()) {
+            return None;
         }
-        if matches!(senders, Senders::TakeTurns) {
-            return Sending::Turn;
-        }
-        match self.core.send_direct(len) {
-            Some((position, direct)) => Sending::Direct(Arc::clone(driver), position, direct),
-            None => Sending::Queued,
-        }
+        let (position, direct) = self.core.send_direct(len)?;
+        Some((Arc::clone(driver), position, direct))
     }
 
     /// All of a message was written by its sender.
     pub(crate) fn written_directly(&mut self, direct: Direct, effects: &mut Effects) {
         self.core.handle_direct(direct);
         self.conclude(effects);
-    }
-
-    /// Something was being written until now.
-    pub(crate) fn was_busy(&mut self, now: Instant) {
-        self.pace.note(now);
     }
 
     /// Whether it is to be decided if the sending thread writes an operation: a whole
@@ -73,11 +52,9 @@ impl State {
         }
         self.help_decided = true;
         let driver = self.driver.as_ref()?;
-        match driver.senders() {
-            Senders::Write(inline) if inline.is_behind() => {
-                Some((Arc::clone(driver), self.core.poll_submit()?))
-            }
-            _ => None,
+        if !driver.inline()?.is_behind() {
+            return None;
         }
+        Some((Arc::clone(driver), self.core.poll_submit()?))
     }
 }

@@ -97,7 +97,8 @@ pub(crate) trait Driver: Send + Sync {
     /// Have [`Writer::turn`] called soon, on the writing side.
     fn schedule(&self, writer: Arc<dyn Writer>);
 
-    /// Starts the operation. Called on the writing side, in a turn.
+    /// Starts the operation. Called on the writing side, in a turn; or, while that
+    /// [is behind](Inline::is_behind), by a sender.
     fn submit(&self, writer: Arc<dyn Writer>, operation: Operation) -> Submitted;
 
     /// After [`Submitted::NotReady`]: call [`Writer::ready`], once, when a write
